@@ -1,0 +1,5 @@
+//! The wire protocol: requests are parsed in place, replies are written once.
+
+pub mod error;
+pub mod reply;
+pub mod request;

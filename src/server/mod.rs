@@ -1,0 +1,6 @@
+//! The server around the keyspace.
+
+pub mod config;
+pub mod crash;
+pub mod log;
+pub mod supervise;
