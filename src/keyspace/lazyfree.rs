@@ -1,0 +1,103 @@
+//! The thread that frees what is too big to free while clients wait.
+//!
+//! It receives owned values over a channel and drops them; the memory goes back to the command
+//! thread's heap by the heap's own means (`base::slab`).
+
+use super::db::Db;
+use super::entry::Entry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+
+/// Something to free, which nothing else refers to.
+pub(super) enum Garbage {
+    Entry(Entry),
+    Db(Db),
+}
+
+impl Garbage {
+    /// How many keys go with it.
+    fn objects(&self) -> u64 {
+        match self {
+            Garbage::Entry(_) => 1,
+            Garbage::Db(db) => db.len() as u64,
+        }
+    }
+
+    fn free(self) {
+        match self {
+            Garbage::Entry(entry) => entry.free(),
+            Garbage::Db(db) => drop(db),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Counters {
+    pending: AtomicU64,
+    freed: AtomicU64,
+}
+
+/// The sending side; the thread starts with the first thing to free and ends with this.
+pub struct LazyFree {
+    sender: Option<Sender<Garbage>>,
+    counters: Arc<Counters>,
+}
+
+impl Default for LazyFree {
+    fn default() -> Self {
+        LazyFree::new()
+    }
+}
+
+impl LazyFree {
+    /// A value with fewer bytes is freed faster than it is handed over.
+    pub(super) const BYTES_MIN: usize = 64 << 10;
+    /// The same for a database, in keys.
+    pub(super) const KEYS_MIN: usize = 64;
+
+    /// No thread yet.
+    pub fn new() -> LazyFree {
+        LazyFree { sender: None, counters: Arc::default() }
+    }
+
+    /// Keys that were handed over and are not freed yet.
+    pub fn pending(&self) -> u64 {
+        self.counters.pending.load(Ordering::Relaxed)
+    }
+
+    /// Keys that the thread has freed since the start, or since [`LazyFree::reset_stats`].
+    pub fn freed(&self) -> u64 {
+        self.counters.freed.load(Ordering::Relaxed)
+    }
+
+    /// Counts from zero again (CONFIG RESETSTAT).
+    pub fn reset_stats(&mut self) {
+        self.counters.freed.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn send(&mut self, garbage: Garbage) {
+        self.counters.pending.fetch_add(garbage.objects(), Ordering::Relaxed);
+        let sender = self.sender.get_or_insert_with(|| start(self.counters.clone()));
+        if let Err(refused) = sender.send(garbage) {
+            // The thread is gone, which only a panic there explains: free it here.
+            refused.0.free();
+        }
+    }
+}
+
+fn start(counters: Arc<Counters>) -> Sender<Garbage> {
+    let (sender, receiver) = channel::<Garbage>();
+    std::thread::Builder::new()
+        .name("lazyfree".into())
+        .spawn(move || {
+            for garbage in receiver {
+                let objects = garbage.objects();
+                garbage.free();
+                counters.pending.fetch_sub(objects, Ordering::Relaxed);
+                counters.freed.fetch_add(objects, Ordering::Relaxed);
+            }
+        })
+        .expect("a thread for freeing can be started");
+    sender
+}

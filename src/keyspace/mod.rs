@@ -1,0 +1,12 @@
+//! The keyspace: databases of entries, their expiry, and the effects that commands have on them.
+
+pub mod db;
+pub mod effects;
+pub mod entry;
+pub mod expire;
+pub mod lazyfree;
+pub mod value;
+
+pub use db::{Db, Key, Keyspace};
+pub use effects::Effects;
+pub use entry::EntryRef;

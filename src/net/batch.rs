@@ -1,0 +1,212 @@
+//! One batch of requests: what was read from the ready sockets, cut into requests, with the buckets
+//! of their keys under way to the cache before the first one runs.
+//!
+//! ```text
+//! inbox   | client 7: SET.. GET.. GE | client 3: INCR.. | …
+//! regions   7: frames 0..2, rest "GE"   3: frames 2..3
+//! frames    argv spans, command, key hashes
+//! ```
+
+use crate::resp::request::{Argv, Limits, Parsed, ProtocolError, Span, parse};
+use crate::server::client::Slot;
+use crate::server::cx::KeyHashes;
+use crate::server::exec::{self, Done};
+use crate::server::registry::Resolved;
+use crate::server::state::Server;
+use crate::resp::reply::Reply;
+
+/// Keys of one request that are hashed ahead: all of an MSET of this many, the first ones of more.
+const HASHES_MAX: usize = 64;
+/// How many requests ahead of the one that runs the entries are fetched.
+const AHEAD: usize = 8;
+
+/// Replies beyond this are sent before the next request runs.
+const REPLY_BYTES_MAX: usize = 1 << 20;
+
+/// A request, cut but not run.
+struct Frame {
+    /// Where it begins in the buffer.
+    at: usize,
+    spans: (u32, u32),
+    hashes: (u32, u32),
+    resolved: Resolved,
+}
+
+/// A client's part of the batch.
+struct Region {
+    slot: Slot,
+    db: usize,
+    frames: (usize, usize),
+    /// Where the bytes begin that no frame holds.
+    rest: usize,
+    error: Option<ProtocolError>,
+}
+
+/// Requests of one or more clients that lie in one buffer.
+#[derive(Default)]
+pub(super) struct Batch {
+    spans: Vec<Span>,
+    hashes: Vec<u64>,
+    frames: Vec<Frame>,
+    regions: Vec<Region>,
+}
+
+/// What cutting a client's bytes came to.
+pub(super) struct Cut {
+    /// Where the first byte lies that no request of the batch holds.
+    pub(super) rest: usize,
+    /// Whether there may be whole requests among the rest, to be cut after this batch ran.
+    pub(super) again: bool,
+    /// Whether the bytes are no request, so that the rest means nothing.
+    pub(super) failed: bool,
+}
+
+/// How far a region ran.
+pub(super) enum Ran {
+    /// To its end.
+    Whole,
+    /// Up to this frame, because many replies have gathered.
+    UpTo(usize),
+    /// Up to a request that must wait; these bytes hold it and what came after it.
+    Postponed(std::ops::Range<usize>),
+}
+
+impl Batch {
+    /// Forgets all requests.
+    pub(super) fn clear(&mut self) {
+        // A request of a million arguments must not keep its spans for ever.
+        const SPANS_MAX: usize = 1 << 16;
+        self.spans.clear();
+        self.spans.shrink_to(SPANS_MAX);
+        self.hashes.clear();
+        self.frames.clear();
+        self.regions.clear();
+    }
+
+    /// The number of clients with requests in the batch.
+    pub(super) fn regions(&self) -> usize {
+        self.regions.len()
+    }
+
+    /// Cuts the bytes `start..` of `buffer`, which ends where the client's bytes end, into requests.
+    pub(super) fn cut(&mut self, server: &mut Server, slot: Slot, buffer: &mut [u8], start: usize) -> Cut {
+        let client = server.clients.at_mut(slot);
+        let limits = Limits {
+            bulk_bytes_max: server.config.proto_max_bulk_len as usize,
+            authenticated: client.is_authenticated(),
+        };
+        let mut progress = std::mem::take(&mut client.progress);
+        let db = client.db;
+        let first = self.frames.len();
+        let mut cut = Cut { rest: start, again: false, failed: false };
+        let mut error = None;
+        while cut.rest < buffer.len() {
+            let spans_from = self.spans.len();
+            match parse(buffer, cut.rest, &mut self.spans, &limits, &mut progress) {
+                Parsed::Request { consumed } => {
+                    self.add(server, db, buffer, cut.rest, spans_from);
+                    cut.rest += consumed;
+                    // What an unauthenticated client may send depends on the AUTH before it.
+                    if !limits.authenticated {
+                        cut.again = true;
+                        break;
+                    }
+                }
+                Parsed::Empty { consumed } => cut.rest += consumed,
+                Parsed::Incomplete => break,
+                Parsed::Error(e) => {
+                    cut.failed = true;
+                    error = Some(e);
+                    break;
+                }
+            }
+        }
+        server.clients.at_mut(slot).progress = progress;
+        self.regions.push(Region { slot, db, frames: (first, self.frames.len()), rest: cut.rest, error });
+        cut
+    }
+
+    /// Adds a request whose spans were just found: looks its command up, hashes its keys and has
+    /// their buckets fetched.
+    #[inline]
+    fn add(&mut self, server: &Server, db: usize, buffer: &[u8], at: usize, spans_from: usize) {
+        let argv = Argv::new(buffer, &self.spans[spans_from..]);
+        let resolved = server.commands.resolve(argv.at(0), argv.get(1));
+        let hashes_from = self.hashes.len();
+        if let Resolved::Found(id) = resolved {
+            let (first, last, step) = server.commands.get(id).range;
+            if first > 0 && (first as usize) < argv.len() {
+                let db = server.keyspace.db(db);
+                let end = if last < 0 { argv.len() as i32 + last } else { last.min(argv.len() as i32 - 1) };
+                let keys = (first..=end).step_by(step.max(1) as usize).take(HASHES_MAX);
+                for index in keys {
+                    let hash = server.keyspace.hasher().hash(argv.at(index as usize));
+                    db.prefetch_bucket(hash);
+                    self.hashes.push(hash);
+                }
+            }
+        }
+        self.frames.push(Frame {
+            at,
+            spans: (spans_from as u32, self.spans.len() as u32),
+            hashes: (hashes_from as u32, self.hashes.len() as u32),
+            resolved,
+        });
+    }
+
+    /// The client of a region, and the error that ends its bytes.
+    pub(super) fn region(&self, index: usize) -> (Slot, Option<ProtocolError>) {
+        let region = &self.regions[index];
+        (region.slot, region.error)
+    }
+
+    /// Runs the requests of a region, from frame `from` of it on.
+    pub(super) fn run(&self, server: &mut Server, buffer: &[u8], reply: &mut Reply, index: usize, from: usize) -> Ran {
+        let region = &self.regions[index];
+        let enough = reply.len() + REPLY_BYTES_MAX;
+        for i in region.frames.0 + from..region.frames.1 {
+            let frame = &self.frames[i];
+            self.prefetch_entries(server, region.db, i + AHEAD);
+            if server.clients.at(region.slot).closing.is_some() {
+                break;
+            }
+            let argv = Argv::new(buffer, &self.spans[frame.spans.0 as usize..frame.spans.1 as usize]);
+            let hashes = &self.hashes[frame.hashes.0 as usize..frame.hashes.1 as usize];
+            let known = match frame.resolved {
+                Resolved::Found(id) if !hashes.is_empty() => {
+                    let (first, _, step) = server.commands.get(id).range;
+                    KeyHashes { first: first as usize, step: step as usize, hashes }
+                }
+                _ => KeyHashes::default(),
+            };
+            if exec::request(server, reply, region.slot, frame.resolved, argv, known) == Done::Postponed {
+                return Ran::Postponed(frame.at..region.rest);
+            }
+            if reply.len() > enough {
+                return Ran::UpTo(i + 1 - region.frames.0);
+            }
+        }
+        Ran::Whole
+    }
+
+    #[inline]
+    fn prefetch_entries(&self, server: &Server, db: usize, index: usize) {
+        if let Some(frame) = self.frames.get(index) {
+            for &hash in &self.hashes[frame.hashes.0 as usize..frame.hashes.1 as usize] {
+                server.keyspace.db(db).prefetch_entry(hash);
+            }
+        }
+    }
+
+    /// Has the entries of the first requests fetched; each that runs then has a later one's fetched.
+    pub(super) fn warm_up(&self, server: &Server) {
+        for region in &self.regions {
+            if region.frames.0 >= AHEAD {
+                break;
+            }
+            for index in region.frames.0..region.frames.1.min(AHEAD) {
+                self.prefetch_entries(server, region.db, index);
+            }
+        }
+    }
+}

@@ -1,0 +1,561 @@
+//! The loop of the command thread: wait, drain the ready sockets, run what they sent, answer.
+//!
+//! An iteration reads every ready socket into one shared buffer until that is full or no socket is
+//! left, runs the requests as one [`Batch`], and writes the replies with one call a client. A client
+//! owns a buffer only while a request of its is incomplete; one that grows large is gathered in that
+//! buffer and runs from there, alone.
+
+use super::batch::{Batch, Ran};
+use super::listener::{Accepted, Listener, open_tcp, open_unix};
+use super::transport::Transport;
+use crate::resp::error::ErrorReply;
+use crate::resp::reply::Reply;
+use crate::server::client::{Closing, Slot};
+use crate::server::cron;
+use crate::server::limits::{self, Overrun};
+use crate::server::state::{Server, Shutdown};
+use mio::{Events, Poll, Token};
+use std::io::{self, ErrorKind, IoSlice};
+use std::time::Duration;
+
+/// Bytes of the shared read buffer.
+const INBOX_BYTES: usize = 256 << 10;
+/// A socket is read only if this much of it is free.
+const READ_MIN: usize = 16 << 10;
+/// What one socket may fill of it at once.
+const READ_MAX: usize = 64 << 10;
+/// An incomplete request larger than this is gathered in the client's own buffer.
+const GATHER_MIN: usize = 32 << 10;
+/// A reply buffer is not kept beyond this.
+const REPLY_KEEP_MAX: usize = 4 << 20;
+/// Connections accepted in one iteration.
+const ACCEPTS_MAX: usize = 1000;
+
+/// Slices of one write.
+const IOV_MAX: usize = 1024;
+
+const SIGNALS: Token = Token(0);
+const LISTENERS: usize = 1;
+const LISTENERS_MAX: usize = 64;
+const CONNECTIONS: usize = LISTENERS + LISTENERS_MAX;
+
+/// A connection, under the slot of its client.
+struct Connection {
+    transport: Transport,
+    /// Whether the last write took everything: if not, the poll says when to go on.
+    writable: bool,
+}
+
+/// The event loop, which owns the server and all sockets.
+pub struct EventLoop {
+    poll: Poll,
+    server: Server,
+    listeners: Vec<Listener>,
+    connections: Vec<Option<Connection>>,
+    inbox: Vec<u8>,
+    batch: Batch,
+    reply: Reply,
+    /// Whose part of `reply` is where.
+    outputs: Vec<(Slot, usize, usize)>,
+    /// Clients with bytes to read or requests to go on with.
+    ready: Vec<Slot>,
+    /// Listeners with connections to accept.
+    accepting: Vec<usize>,
+    signals: Option<mio::unix::pipe::Receiver>,
+}
+
+impl EventLoop {
+    /// Opens the listeners that the configuration names.
+    pub fn new(server: Server) -> Result<EventLoop, String> {
+        let poll = Poll::new().map_err(|e| format!("Failed to create the event loop: {e}"))?;
+        let mut event_loop = EventLoop {
+            poll,
+            server,
+            listeners: Vec::new(),
+            connections: Vec::new(),
+            inbox: vec![0; INBOX_BYTES],
+            batch: Batch::default(),
+            reply: Reply::new(),
+            outputs: Vec::new(),
+            ready: Vec::new(),
+            accepting: Vec::new(),
+            signals: None,
+        };
+        event_loop.listen()?;
+        Ok(event_loop)
+    }
+
+    /// The server, to set it up before the loop runs.
+    pub fn server_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
+    /// Watches a descriptor that becomes readable when a signal came.
+    pub fn watch_signals(&mut self, mut pipe: mio::unix::pipe::Receiver) -> io::Result<()> {
+        self.poll.registry().register(&mut pipe, SIGNALS, mio::Interest::READABLE)?;
+        self.signals = Some(pipe);
+        Ok(())
+    }
+
+    /// Opens the listening sockets; those open before stay if this fails.
+    fn listen(&mut self) -> Result<(), String> {
+        let mut listeners = open_tcp(&self.server.config)?;
+        listeners.extend(open_unix(&self.server.config)?);
+        if listeners.is_empty() {
+            return Err("Configured to not listen anywhere, exiting.".into());
+        }
+        listeners.truncate(LISTENERS_MAX);
+        for (i, listener) in listeners.iter_mut().enumerate() {
+            let token = Token(LISTENERS + i);
+            listener.register(self.poll.registry(), token).map_err(|e| format!("Failed to watch a listener: {e}"))?;
+        }
+        self.listeners = listeners;
+        Ok(())
+    }
+
+    /// Serves until a command or signal ends it.
+    pub fn run(&mut self) -> Shutdown {
+        let mut events = Events::with_capacity(1024);
+        let mut cron_at_ms = self.server.now_ms();
+        loop {
+            let timeout = if self.has_work() { 0 } else { (cron_at_ms - self.server.now_ms()).max(0) as u64 };
+            match self.poll.poll(&mut events, Some(Duration::from_millis(timeout))) {
+                Err(e) if e.kind() != ErrorKind::Interrupted => panic!("the event loop cannot wait for events: {e}"),
+                _ => {}
+            }
+            self.server.synchronise_time();
+            let began_us = self.server.now_us();
+            for event in &events {
+                match event.token() {
+                    SIGNALS => self.drain_signals(),
+                    Token(n) if n < CONNECTIONS => self.accepting.push(n - LISTENERS),
+                    Token(n) => self.note_event(n - CONNECTIONS, event),
+                }
+            }
+            self.serve();
+            self.accept();
+            if self.server.now_ms() >= cron_at_ms {
+                cron_at_ms = self.server.now_ms() + cron::run(&mut self.server);
+            }
+            self.attend();
+            if let Some(shutdown) = self.server.shutdown {
+                return shutdown;
+            }
+            if self.server.reconfigure_net {
+                self.reconfigure();
+            }
+            self.server.advance_time();
+            self.server.stats.loops += 1;
+            self.server.stats.loop_us += (self.server.now_us() - began_us).max(0) as u64;
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.accepting.is_empty()
+    }
+
+    fn note_event(&mut self, slot: Slot, event: &mio::event::Event) {
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        if event.is_writable() && !connection.writable {
+            connection.writable = true;
+            self.server.attend(slot);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.ready.push(slot);
+        }
+    }
+
+    fn drain_signals(&mut self) {
+        if let Some(pipe) = &mut self.signals {
+            let mut bytes = [0; 64];
+            while matches!(io::Read::read(pipe, &mut bytes), Ok(n) if n > 0) {}
+        }
+        cron::check_signals(&mut self.server);
+    }
+
+    /// Reads and runs what the ready clients sent, batch by batch. A socket that had more than its
+    /// share is left for the next iteration.
+    fn serve(&mut self) {
+        let mut ready = std::mem::take(&mut self.ready);
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let mut used = 0;
+        for slot in ready.drain(..) {
+            if self.connections.get(slot).is_none_or(Option::is_none) {
+                continue;
+            }
+            if inbox.len() - used < READ_MIN {
+                self.run_batch(&inbox);
+                used = 0;
+            }
+            used = self.receive(slot, &mut inbox, used);
+        }
+        self.run_batch(&inbox);
+        self.inbox = inbox;
+        if self.ready.is_empty() {
+            self.ready = ready;
+        }
+    }
+
+    /// Reads what a client sent behind the `used` bytes of the inbox and cuts it into requests.
+    /// Returns how much of the inbox is used then.
+    fn receive(&mut self, slot: Slot, inbox: &mut [u8], used: usize) -> usize {
+        let client = self.server.clients.at_mut(slot);
+        if client.closing.is_some() {
+            return used;
+        }
+        let pending = client.query.len();
+        if pending > GATHER_MIN || client.progress.bytes_needed() > READ_MIN {
+            self.gather(slot, inbox);
+            return used;
+        }
+        // The start of an incomplete request moves into the inbox; what follows is read behind it.
+        if inbox.len() - used < pending + READ_MIN {
+            self.run_batch(inbox);
+            return self.receive(slot, inbox, 0);
+        }
+        let client = self.server.clients.at_mut(slot);
+        inbox[used..used + pending].copy_from_slice(&client.query);
+        let from = used + pending;
+        let to = (from + READ_MAX).min(inbox.len());
+        let postponed = client.postponed;
+        let read = match self.read(slot, &mut inbox[from..to]) {
+            Some(n) => n,
+            None if pending > 0 && !postponed && !self.is_closing(slot) => 0,
+            None => return used,
+        };
+        if from + read == to {
+            self.ready.push(slot);
+        }
+        let client = self.server.clients.at_mut(slot);
+        client.query = Vec::new();
+        if postponed {
+            client.query.extend_from_slice(&inbox[used..from + read]);
+            return used;
+        }
+        let end = from + read;
+        let cut = self.batch.cut(&mut self.server, slot, &mut inbox[..end], used);
+        if !cut.failed {
+            self.keep(slot, &inbox[cut.rest..end]);
+        }
+        if cut.again && cut.rest < end {
+            self.ready.push(slot);
+        }
+        end
+    }
+
+    /// Keeps the start of an incomplete request until more of it comes.
+    fn keep(&mut self, slot: Slot, rest: &[u8]) {
+        let client = self.server.clients.at_mut(slot);
+        if rest.is_empty() {
+            return;
+        }
+        let announced = client.progress.bytes_needed().min(limits::ANNOUNCED_MAX);
+        client.query.reserve_exact(rest.len().max(announced));
+        client.query.extend_from_slice(rest);
+    }
+
+    /// Reads more of a large request into the client's own buffer, and runs it from there when it is
+    /// whole.
+    fn gather(&mut self, slot: Slot, inbox: &[u8]) {
+        let client = self.server.clients.at_mut(slot);
+        let mut query = std::mem::take(&mut client.query);
+        let postponed = client.postponed;
+        let had = query.len();
+        let announced = client.progress.bytes_needed().saturating_sub(had);
+        let more = announced.clamp(READ_MAX, limits::ANNOUNCED_MAX);
+        query.reserve(more);
+        query.resize(had + more, 0);
+        let read = self.read(slot, &mut query[had..]);
+        query.truncate(had + read.unwrap_or(0));
+        if read == Some(more) {
+            self.ready.push(slot);
+        }
+        if self.is_closing(slot) {
+            return;
+        }
+        if postponed || limits::check_query(&mut self.server, slot, query.len()) == Overrun::Close {
+            self.server.clients.at_mut(slot).query = query;
+            return;
+        }
+        // What is in the batch lies in the inbox, and came first.
+        self.run_batch(inbox);
+        let cut = self.batch.cut(&mut self.server, slot, &mut query, 0);
+        self.run_batch(&query);
+        let client = self.server.clients.at_mut(slot);
+        if cut.failed || client.closing.is_some() {
+            return;
+        }
+        if client.postponed {
+            client.query.extend_from_slice(&query[cut.rest..]);
+            return;
+        }
+        if cut.rest == 0 {
+            client.query = query;
+        } else if cut.rest < query.len() {
+            client.query = query[cut.rest..].to_vec();
+            if cut.again {
+                self.ready.push(slot);
+            }
+        }
+    }
+
+    /// Reads from a client's socket; `None` if there is nothing, or an end, which is noted.
+    fn read(&mut self, slot: Slot, into: &mut [u8]) -> Option<usize> {
+        let connection = self.connections[slot].as_mut()?;
+        let end = match connection.transport.read(into) {
+            Ok(0) => "Client closed connection".to_string(),
+            Ok(n) => {
+                self.server.stats.reads += 1;
+                self.server.stats.bytes_in += n as u64;
+                let now_ms = self.server.now_ms();
+                let client = self.server.clients.at_mut(slot);
+                client.bytes_in += n as u64;
+                client.active_ms = now_ms;
+                return Some(n);
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return None,
+            Err(e) => format!("Reading from client: {e}"),
+        };
+        tracing::debug!("{end} {}", self.server.describe(slot));
+        self.close(slot, Closing::Now);
+        None
+    }
+
+    /// Runs the batch, whose requests lie in `buffer`, and sends the replies.
+    fn run_batch(&mut self, buffer: &[u8]) {
+        let batch = std::mem::take(&mut self.batch);
+        batch.warm_up(&self.server);
+        self.server.advance_time();
+        let mut outputs = std::mem::take(&mut self.outputs);
+        for index in 0..batch.regions() {
+            let (slot, error) = batch.region(index);
+            let mut next = 0;
+            loop {
+                let from = self.reply.len();
+                self.reply.set_proto(self.server.clients.at(slot).proto);
+                let ran = batch.run(&mut self.server, buffer, &mut self.reply, index, next);
+                if let (Ran::Whole, Some(error)) = (&ran, error) {
+                    self.refuse(slot, error.text());
+                }
+                outputs.push((slot, from, self.reply.len()));
+                match ran {
+                    Ran::Whole => break,
+                    Ran::UpTo(frame) => {
+                        next = frame;
+                        self.send_all(&mut outputs);
+                    }
+                    Ran::Postponed(unrun) => {
+                        self.postpone(slot, &buffer[unrun]);
+                        break;
+                    }
+                }
+            }
+        }
+        self.send_all(&mut outputs);
+        self.outputs = outputs;
+        self.batch = batch;
+        self.batch.clear();
+    }
+
+    /// Answers bytes that are no request, and ends the connection.
+    #[cold]
+    fn refuse(&mut self, slot: Slot, text: String) {
+        let client = self.server.clients.at(slot);
+        if client.closing.is_some() {
+            return;
+        }
+        tracing::debug!("{text} from client: {}", self.server.describe(slot));
+        let error = ErrorReply::Text(format!("ERR {text}"));
+        self.server.stats.count_error(error.code());
+        self.reply.error(&error);
+        self.server.clients.at_mut(slot).query = Vec::new();
+        self.close(slot, Closing::AfterReplies);
+    }
+
+    /// Puts requests that must wait back in front of what the client sent after them.
+    fn postpone(&mut self, slot: Slot, unrun: &[u8]) {
+        let client = self.server.clients.at_mut(slot);
+        let mut query = unrun.to_vec();
+        query.extend_from_slice(&client.query);
+        client.query = query;
+        client.progress = Default::default();
+        client.postponed = true;
+        self.server.postponed.push(slot);
+    }
+
+    /// Sends each client its part of the replies.
+    fn send_all(&mut self, outputs: &mut Vec<(Slot, usize, usize)>) {
+        for (slot, from, to) in outputs.drain(..) {
+            if from < to {
+                self.send(slot, from, to);
+            }
+            if self.is_closing(slot) {
+                self.server.attend(slot);
+            }
+        }
+        self.reply.clear(REPLY_KEEP_MAX);
+    }
+
+    /// Sends a part of the replies to a client; what its socket does not take is queued.
+    fn send(&mut self, slot: Slot, from: usize, to: usize) {
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        let client = self.server.clients.at_mut(slot);
+        let mut sent = 0;
+        if client.out.is_empty() && connection.writable {
+            let result = match self.reply.contiguous(from, to) {
+                Some(bytes) => connection.transport.write(bytes),
+                None => {
+                    let mut slices = Vec::new();
+                    self.reply.slices(from, to, &mut slices);
+                    slices.truncate(IOV_MAX);
+                    connection.transport.write_vectored(&slices)
+                }
+            };
+            match result {
+                Ok(n) => {
+                    sent = n;
+                    self.server.stats.writes += 1;
+                    self.server.stats.bytes_out += n as u64;
+                    client.bytes_out += n as u64;
+                    if from + sent == to {
+                        return;
+                    }
+                    // A socket that took a part of more than it has room for is full.
+                    connection.writable = sent == 0 || self.reply.contiguous(from, to).is_none();
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => connection.writable = false,
+                Err(_) => return self.close(slot, Closing::Now),
+            }
+        }
+        for chunk in self.reply.take_range(from + sent, to) {
+            client.out.push(chunk);
+        }
+        limits::check_output(&mut self.server, slot);
+        if self.connections[slot].as_ref().is_some_and(|c| c.writable) || self.is_closing(slot) {
+            self.server.attend(slot);
+        }
+    }
+
+    /// Sends what is queued for a client, until its socket is full.
+    fn flush(&mut self, slot: Slot) {
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        let client = self.server.clients.at_mut(slot);
+        while connection.writable && !client.out.is_empty() {
+            let slices: Vec<IoSlice<'_>> = client.out.chunks().take(IOV_MAX).map(|c| IoSlice::new(c)).collect();
+            match connection.transport.write_vectored(&slices) {
+                Ok(n) => {
+                    self.server.stats.writes += 1;
+                    self.server.stats.bytes_out += n as u64;
+                    client.bytes_out += n as u64;
+                    client.out.consume(n);
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => connection.writable = false,
+                Err(_) => {
+                    client.close(Closing::Now);
+                    return;
+                }
+            }
+        }
+        limits::check_output(&mut self.server, slot);
+    }
+
+    /// Looks after the clients that commands, timers or sockets said need it.
+    fn attend(&mut self) {
+        let mut rounds = 0;
+        while !self.server.attention.is_empty() && rounds < 4 {
+            rounds += 1;
+            let mut slots = std::mem::take(&mut self.server.attention);
+            slots.sort_unstable();
+            slots.dedup();
+            for slot in slots {
+                if self.connections.get(slot).is_none_or(Option::is_none) {
+                    continue;
+                }
+                if self.server.clients.at(slot).closing != Some(Closing::Now) {
+                    self.flush(slot);
+                }
+                let client = self.server.clients.at(slot);
+                match client.closing {
+                    Some(Closing::Now) => self.disconnect(slot),
+                    Some(Closing::AfterReplies) if client.out.is_empty() => self.disconnect(slot),
+                    _ => {}
+                }
+            }
+        }
+        if !self.server.postponed.is_empty() && self.server.pause_is_over() {
+            for slot in std::mem::take(&mut self.server.postponed) {
+                if let Some(client) = self.server.clients.get_mut(slot) {
+                    client.postponed = false;
+                    self.ready.push(slot);
+                }
+            }
+        }
+    }
+
+    fn is_closing(&self, slot: Slot) -> bool {
+        self.server.clients.at(slot).closing.is_some()
+    }
+
+    fn close(&mut self, slot: Slot, how: Closing) {
+        self.server.clients.at_mut(slot).close(how);
+        self.server.attend(slot);
+    }
+
+    fn disconnect(&mut self, slot: Slot) {
+        self.connections[slot] = None;
+        self.server.forget_client(slot);
+    }
+
+    /// Accepts what the listeners have; more than a share is left for the next iteration.
+    fn accept(&mut self) {
+        let mut accepting = std::mem::take(&mut self.accepting);
+        accepting.sort_unstable();
+        accepting.dedup();
+        for &index in &accepting {
+            let mut left = ACCEPTS_MAX;
+            while let Some(listener) = self.listeners.get(index) {
+                if left == 0 {
+                    self.accepting.push(index);
+                    break;
+                }
+                left -= 1;
+                match listener.accept(self.server.config.tcp_keepalive as u32) {
+                    Ok(accepted) => self.welcome(accepted),
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                    Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
+                    Err(e) => {
+                        tracing::warn!("Accepting client connection: {e}");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a new connection in, or says why not.
+    fn welcome(&mut self, accepted: Accepted) {
+        let Accepted { mut transport, peer, local } = accepted;
+        if let Some(refusal) = limits::refuse_connection(&mut self.server, &peer) {
+            // A client that does not read this is no concern of ours.
+            let _ = transport.write(refusal.as_bytes());
+            return;
+        }
+        let client = self.server.add_client(transport.fd(), peer, local);
+        if transport.register(self.poll.registry(), Token(CONNECTIONS + client)).is_err() {
+            self.server.forget_client(client);
+            return;
+        }
+        if self.connections.len() <= client {
+            self.connections.resize_with(client + 1, || None);
+        }
+        self.connections[client] = Some(Connection { transport, writable: true });
+    }
+
+    /// Applies a changed port or address.
+    fn reconfigure(&mut self) {
+        self.server.reconfigure_net = false;
+        if let Err(e) = self.listen() {
+            tracing::warn!("{e}");
+        }
+    }
+}

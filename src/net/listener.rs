@@ -1,0 +1,153 @@
+//! Listening sockets, made as the configuration says.
+
+use crate::server::client::Endpoint;
+use crate::server::config::Config;
+use mio::net::{TcpListener, TcpStream, UnixListener};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::transport::Transport;
+
+/// A listening socket of either kind.
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+/// A connection as it was accepted.
+pub(super) struct Accepted {
+    pub(super) transport: Transport,
+    pub(super) peer: Endpoint,
+    pub(super) local: Endpoint,
+}
+
+impl Listener {
+    /// Accepts a connection, or fails with `WouldBlock`.
+    pub(super) fn accept(&self, keepalive_s: u32) -> io::Result<Accepted> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                prepare(&stream, keepalive_s);
+                let local = Endpoint::Tcp(stream.local_addr()?);
+                Ok(Accepted { transport: Transport::Tcp(stream), peer: Endpoint::Tcp(peer), local })
+            }
+            Listener::Unix(listener, path) => {
+                let (stream, _) = listener.accept()?;
+                let here = Endpoint::Unix(path.clone());
+                Ok(Accepted { transport: Transport::Unix(stream), peer: here.clone(), local: here })
+            }
+        }
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match self {
+            Listener::Tcp(l) => registry.register(l, token, Interest::READABLE),
+            Listener::Unix(l, _) => registry.register(l, token, Interest::READABLE),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Listener::Unix(_, path) = self {
+            // Nothing is lost if somebody removed it already.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Sets what every TCP connection has. Neither is worth refusing a client for.
+fn prepare(stream: &TcpStream, keepalive_s: u32) {
+    let _ = stream.set_nodelay(true);
+    if keepalive_s > 0 {
+        let idle = Duration::from_secs(keepalive_s.into());
+        let between = Duration::from_secs((keepalive_s / 3).max(1).into());
+        let keepalive = TcpKeepalive::new().with_time(idle).with_interval(between).with_retries(3);
+        let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    }
+}
+
+/// Opens all TCP listeners of a configuration, or says which address failed and why.
+pub(super) fn open_tcp(config: &Config) -> Result<Vec<Listener>, String> {
+    let mut listeners = Vec::new();
+    if config.port == 0 {
+        return Ok(listeners);
+    }
+    for entry in &config.bind {
+        let (name, optional) = match entry.strip_prefix('-') {
+            Some(name) => (name, true),
+            None => (entry.as_str(), false),
+        };
+        match addresses(name, config.port).and_then(|all| bind_first(&all, config.tcp_backlog)) {
+            Ok(listener) => listeners.push(Listener::Tcp(listener)),
+            Err(e) if optional && is_absent(&e) => {}
+            Err(e) => {
+                tracing::warn!("Warning: Could not create server TCP listening socket {name}:{}: {e}", config.port);
+                return Err(format!("Failed listening on port {} (tcp), aborting.", config.port));
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+/// Opens the Unix listener of a configuration, if it names one.
+pub(super) fn open_unix(config: &Config) -> Result<Option<Listener>, String> {
+    let Some(path) = config.unixsocket.as_ref().filter(|p| !p.is_empty()) else { return Ok(None) };
+    let path = Path::new(path);
+    let failed = |e: io::Error| format!("Failed opening Unix socket: bind: {e}");
+    // A socket that an earlier process left behind is in the way.
+    let _ = std::fs::remove_file(path);
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
+    let address = socket2::SockAddr::unix(path).map_err(failed)?;
+    socket.bind(&address).map_err(failed)?;
+    socket.listen(config.tcp_backlog as i32).map_err(failed)?;
+    if config.unixsocketperm != 0 {
+        let mode = std::fs::Permissions::from_mode(config.unixsocketperm as u32);
+        std::fs::set_permissions(path, mode).map_err(failed)?;
+    }
+    socket.set_nonblocking(true).map_err(failed)?;
+    Ok(Some(Listener::Unix(UnixListener::from_std(socket.into()), path.to_path_buf())))
+}
+
+/// The addresses that an entry of `bind` stands for.
+fn addresses(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    match name {
+        "*" => Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)]),
+        "::*" => Ok(vec![SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)]),
+        _ => Ok(std::net::ToSocketAddrs::to_socket_addrs(&(name, port))?.collect()),
+    }
+}
+
+fn bind_first(addresses: &[SocketAddr], backlog: u32) -> io::Result<TcpListener> {
+    let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, "no address");
+    for &address in addresses {
+        match bind(address, backlog) {
+            Ok(listener) => return Ok(listener),
+            Err(e) => failure = e,
+        }
+    }
+    Err(failure)
+}
+
+fn bind(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog as i32)?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Whether an address failed because the machine does not have it, or its family.
+fn is_absent(e: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, InvalidInput, Unsupported};
+    matches!(e.kind(), AddrNotAvailable | Unsupported | InvalidInput) || e.raw_os_error().is_none()
+}

@@ -1,0 +1,324 @@
+//! A client as the server knows it. Its socket belongs to `net`, under the same slot.
+
+use crate::resp::reply::Proto;
+use crate::resp::request::Progress;
+use bytes::Bytes;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// An index into the table of clients; reused, so [`Client::id`] tells one from the next.
+pub type Slot = usize;
+
+/// Who is at the other end, or at ours.
+#[derive(Clone, Debug)]
+pub enum Endpoint {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A Unix socket's path.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Endpoint::Tcp(address) => write!(f, "{address}"),
+            Endpoint::Unix(path) => write!(f, "{}:0", path.display()),
+        }
+    }
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Closing {
+    /// Once everything written so far was sent (QUIT, protocol errors).
+    AfterReplies,
+    /// At once.
+    Now,
+}
+
+/// Whether replies are sent (CLIENT REPLY).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum ReplyMode {
+    /// Always.
+    #[default]
+    On,
+    /// Not at all.
+    Off,
+    /// Not to this command, which set it; to be followed by `Skip`.
+    SkipNext,
+    /// Not to this command.
+    Skip,
+}
+
+/// What is unusual about a client: the gate looks closer if any of these is set.
+pub mod unusual {
+    /// It has not authenticated and must.
+    pub const UNAUTHENTICATED: u32 = 1 << 0;
+    /// CLIENT REPLY is not ON.
+    pub const REPLY_MODE: u32 = 1 << 1;
+    /// It receives every command (MONITOR).
+    pub const MONITOR: u32 = 1 << 2;
+}
+
+/// A connected client.
+pub struct Client {
+    /// Unique and ascending.
+    pub id: u64,
+    /// Its place in the table.
+    pub slot: Slot,
+    /// Bits of [`unusual`].
+    pub unusual: u32,
+    /// The selected database.
+    pub db: usize,
+    /// The protocol that replies are written in.
+    pub proto: Proto,
+    /// How the connection ends, if it is to.
+    pub closing: Option<Closing>,
+    /// Whether replies are sent.
+    pub reply_mode: ReplyMode,
+    /// Its keys' access clocks are left alone (CLIENT NO-TOUCH).
+    pub no_touch: bool,
+    /// It is not evicted (CLIENT NO-EVICT).
+    pub no_evict: bool,
+    /// Its next command waits for the end of a pause.
+    pub postponed: bool,
+    /// When it connected, in milliseconds of the Unix clock.
+    pub created_ms: i64,
+    /// When it last sent something.
+    pub active_ms: i64,
+    /// When its output first exceeded the soft limit.
+    pub soft_limit_since_ms: Option<i64>,
+    /// The last command it ran.
+    pub last_command: Option<crate::server::registry::CommandId>,
+    /// Received bytes that are not a whole request yet, or must wait.
+    pub query: Vec<u8>,
+    /// How far the request in `query` was understood.
+    pub progress: Progress,
+    /// What could not be sent at once.
+    pub out: OutQueue,
+    /// Commands run.
+    pub commands: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// The peer.
+    pub peer: Endpoint,
+    /// Our end.
+    pub local: Endpoint,
+    /// The descriptor, to show.
+    pub fd: i32,
+    /// The user it runs as; `None` is `default`.
+    pub user: Option<Box<str>>,
+    /// What only some clients set.
+    pub label: Option<Box<Label>>,
+}
+
+/// Names that a client gave itself.
+#[derive(Default)]
+pub struct Label {
+    /// CLIENT SETNAME.
+    pub name: Vec<u8>,
+    /// CLIENT SETINFO LIB-NAME.
+    pub lib_name: Vec<u8>,
+    /// CLIENT SETINFO LIB-VER.
+    pub lib_version: Vec<u8>,
+}
+
+impl Client {
+    /// A client that has just connected.
+    pub fn new(id: u64, slot: Slot, fd: i32, peer: Endpoint, local: Endpoint, now_ms: i64) -> Client {
+        Client {
+            id,
+            slot,
+            unusual: 0,
+            db: 0,
+            proto: Proto::Resp2,
+            closing: None,
+            reply_mode: ReplyMode::On,
+            no_touch: false,
+            no_evict: false,
+            postponed: false,
+            created_ms: now_ms,
+            active_ms: now_ms,
+            soft_limit_since_ms: None,
+            last_command: None,
+            query: Vec::new(),
+            progress: Progress::default(),
+            out: OutQueue::default(),
+            commands: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            peer,
+            local,
+            fd,
+            user: None,
+            label: None,
+        }
+    }
+
+    /// Whether it has authenticated, or need not.
+    #[inline]
+    pub fn is_authenticated(&self) -> bool {
+        self.unusual & unusual::UNAUTHENTICATED == 0
+    }
+
+    /// The names it gave itself, to set.
+    pub fn label_mut(&mut self) -> &mut Label {
+        self.label.get_or_insert_default()
+    }
+
+    /// The name it gave itself.
+    pub fn name(&self) -> &[u8] {
+        self.label.as_ref().map_or(&[], |l| &l.name)
+    }
+
+    /// The user it runs as.
+    pub fn user(&self) -> &str {
+        self.user.as_deref().unwrap_or("default")
+    }
+
+    /// Changes whether replies are sent.
+    pub fn set_reply_mode(&mut self, mode: ReplyMode) {
+        self.reply_mode = mode;
+        self.set_unusual(unusual::REPLY_MODE, mode != ReplyMode::On);
+    }
+
+    /// Sets or clears a bit of [`unusual`].
+    pub fn set_unusual(&mut self, bit: u32, on: bool) {
+        self.unusual = if on { self.unusual | bit } else { self.unusual & !bit };
+    }
+
+    /// Ends the connection; the stricter of two wishes counts.
+    pub fn close(&mut self, how: Closing) {
+        if self.closing != Some(Closing::Now) {
+            self.closing = Some(how);
+        }
+    }
+}
+
+/// Output that waits for its socket: bytes of our own and shared ones, in order.
+#[derive(Default)]
+pub struct OutQueue {
+    chunks: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl OutQueue {
+    /// Adds a chunk.
+    pub fn push(&mut self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            self.bytes += chunk.len();
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    /// Bytes waiting.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Chunks waiting.
+    pub fn chunks(&self) -> impl ExactSizeIterator<Item = &Bytes> {
+        self.chunks.iter()
+    }
+
+    /// Whether nothing waits.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Drops what was sent.
+    pub fn consume(&mut self, mut sent: usize) {
+        self.bytes -= sent;
+        while sent > 0 {
+            let first = self.chunks.front_mut().expect("no more is sent than waits");
+            if first.len() <= sent {
+                sent -= first.len();
+                self.chunks.pop_front();
+            } else {
+                bytes::Buf::advance(first, sent);
+                sent = 0;
+            }
+        }
+        if self.chunks.is_empty() {
+            self.chunks = VecDeque::new();
+        }
+    }
+}
+
+/// All clients, by slot and by id.
+#[derive(Default)]
+pub struct Clients {
+    slots: Vec<Option<Box<Client>>>,
+    free: Vec<Slot>,
+    by_id: HashMap<u64, Slot>,
+    next_id: u64,
+}
+
+impl Clients {
+    /// Adds a client.
+    pub fn add(&mut self, fd: i32, peer: Endpoint, local: Endpoint, now_ms: i64) -> &mut Client {
+        self.next_id += 1;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.by_id.insert(self.next_id, slot);
+        self.slots[slot].insert(Box::new(Client::new(self.next_id, slot, fd, peer, local, now_ms)))
+    }
+
+    /// Removes a client.
+    pub fn remove(&mut self, slot: Slot) -> Option<Box<Client>> {
+        let client = self.slots.get_mut(slot)?.take()?;
+        self.by_id.remove(&client.id);
+        self.free.push(slot);
+        Some(client)
+    }
+
+    /// The client in a slot, which must be one.
+    #[inline]
+    pub fn at(&self, slot: Slot) -> &Client {
+        self.slots[slot].as_deref().expect("the slot holds a client")
+    }
+
+    /// The same, to change.
+    #[inline]
+    pub fn at_mut(&mut self, slot: Slot) -> &mut Client {
+        self.slots[slot].as_deref_mut().expect("the slot holds a client")
+    }
+
+    /// The client in a slot, if there is one.
+    #[inline]
+    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Client> {
+        self.slots.get_mut(slot)?.as_deref_mut()
+    }
+
+    /// The client of an id.
+    pub fn by_id(&self, id: u64) -> Option<&Client> {
+        self.by_id.get(&id).map(|&slot| self.at(slot))
+    }
+
+    /// The number of clients.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// All clients, in the order of their slots.
+    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.slots.iter().filter_map(|c| c.as_deref())
+    }
+
+    /// The same, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.slots.iter_mut().filter_map(|c| c.as_deref_mut())
+    }
+}

@@ -1,0 +1,117 @@
+//! What happens by the clock: sampling, expiry, idle clients, the end of pauses, signals.
+
+use crate::base::{alloc, clock, sys};
+use crate::keyspace::effects::Effects;
+use crate::keyspace::expire;
+use crate::server::client::Closing;
+use crate::server::state::{Server, Shutdown};
+
+/// Rates are sampled this often.
+const SAMPLE_MS: i64 = 100;
+
+/// Runs what is due, and says in how many milliseconds to come back.
+pub fn run(server: &mut Server) -> i64 {
+    let now_ms = server.now_ms();
+    check_signals(server);
+    sample(server, now_ms);
+    if server.active_expire {
+        expire_cycle(server);
+    }
+    close_idle_clients(server, now_ms);
+    crate::base::slab::collect(64);
+    1000 / server.config.hz.clamp(1, 500) as i64
+}
+
+/// Whether a signal asked for an end.
+pub fn check_signals(server: &mut Server) {
+    if let Some(signal) = sys::take_shutdown_signal() {
+        tracing::warn!("Received {signal} scheduling shutdown...");
+        server.shutdown = Some(Shutdown::Exit);
+    }
+}
+
+fn sample(server: &mut Server, now_ms: i64) {
+    let used = alloc::used_memory();
+    if used > server.stats.memory_peak {
+        server.stats.memory_peak = used;
+        server.stats.memory_peak_at_ms = now_ms;
+    }
+    if now_ms - server.sampled_ms >= SAMPLE_MS {
+        server.sampled_ms = now_ms;
+        clock::recalibrate();
+        let counters = [server.stats.commands, server.stats.bytes_in, server.stats.bytes_out];
+        server.stats.rates.sample(clock::unix_us(), counters);
+    }
+}
+
+/// Closes clients that were silent for longer than `timeout`.
+fn close_idle_clients(server: &mut Server, now_ms: i64) {
+    let limit_s = server.config.timeout as i64;
+    if limit_s == 0 || now_ms - server.idle_checked_ms < 1000 {
+        return;
+    }
+    server.idle_checked_ms = now_ms;
+    let idle = |c: &&crate::server::client::Client| now_ms - c.active_ms > limit_s * 1000 && c.unusual & crate::server::client::unusual::MONITOR == 0;
+    let slots: Vec<_> = server.clients.iter().filter(idle).map(|c| c.slot).collect();
+    for slot in slots {
+        tracing::debug!("Closing idle client");
+        server.close_client(slot, Closing::Now);
+    }
+}
+
+/// Deletes expired keys for a bounded share of the time between two runs.
+fn expire_cycle(server: &mut Server) {
+    const BUCKETS: usize = 64;
+    let effort = server.config.active_expire_effort as u64 - 1;
+    let hz = server.config.hz.clamp(1, 500) as u64;
+    // A quarter of the time, and up to 18 % more with effort, as Redis has it.
+    let budget_us = (25 + 2 * effort) * 10_000 / hz;
+    let began = clock::mono_us();
+    let (mut sampled, mut expired) = (0u64, 0u64);
+    for index in 0..server.keyspace.count() {
+        let (mut ttl_sum, mut ttl_count) = (0i64, 0i64);
+        loop {
+            let now_ms = server.now_ms();
+            let found = expire::step(server.keyspace.db_mut(index), now_ms, BUCKETS, 512);
+            sampled += found.sampled;
+            expired += found.expired.len() as u64;
+            ttl_sum += found.ttl_sum_ms / 64;
+            ttl_count += found.sampled as i64 - found.expired.len() as i64;
+            for key in &found.expired {
+                delete_expired(server, index, key, now_ms);
+            }
+            let late = (clock::mono_us() - began) as u64 > budget_us;
+            if late {
+                server.stats.expire_cycles_cut_short += 1;
+            }
+            if late || found.wrapped {
+                break;
+            }
+        }
+        if ttl_count > 0 {
+            let average = ttl_sum / ttl_count * 64;
+            let db = server.keyspace.db_mut(index);
+            db.avg_ttl_ms = if db.avg_ttl_ms == 0 { average } else { db.avg_ttl_ms / 50 * 49 + average / 50 };
+        }
+        if (clock::mono_us() - began) as u64 > budget_us {
+            break;
+        }
+    }
+    if sampled > 0 {
+        let percent = expired as f64 * 100.0 / sampled as f64;
+        server.stats.expired_stale_percent = percent * 0.05 + server.stats.expired_stale_percent * 0.95;
+    }
+    let took_ms = (clock::mono_us() - began) as u64 / 1000;
+    let (limit_ms, now_s) = (server.config.latency_monitor_threshold as u64, server.now_ms() / 1000);
+    server.latency.note("expire-cycle", took_ms, limit_ms, now_s);
+}
+
+fn delete_expired(server: &mut Server, db: usize, key: &[u8], now_ms: i64) {
+    let key = server.keyspace.key(key);
+    if expire::delete(server.keyspace.db_mut(db), key, now_ms) {
+        server.stats.keyspace.expired += 1;
+        let mut effects = std::mem::take(&mut server.effects);
+        effects.expired(db, key.bytes);
+        server.effects = effects;
+    }
+}

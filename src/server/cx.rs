@@ -1,0 +1,270 @@
+//! What a handler reaches: the keyspace with time and effects, or the whole server.
+
+use crate::keyspace::db::{Db, Expiry, Key, Keyspace};
+use crate::keyspace::effects::{Class, Effects};
+use crate::keyspace::entry::EntryRef;
+use crate::keyspace::value::NewValue;
+use crate::resp::reply::Reply;
+use crate::resp::request::Argv;
+use crate::server::client::{Client, Slot};
+use crate::server::config::Config;
+use crate::server::state::Server;
+use crate::server::stats::KeyspaceStats;
+
+pub use crate::data::table::Place;
+
+/// What the access clocks of entries are set to.
+#[derive(Clone, Copy)]
+pub struct AccessClock {
+    /// Seconds of the LRU clock (24 bits).
+    pub lru: u32,
+    /// Minutes of the LFU clock (16 bits).
+    pub lfu_minutes: u32,
+    /// Whether `maxmemory-policy` is one of the LFU ones.
+    pub lfu: bool,
+}
+
+impl AccessClock {
+    /// The counter that a new key starts with.
+    const LFU_INITIAL: u32 = 5;
+
+    /// The clocks at a time.
+    pub fn at(now_ms: i64, lfu: bool) -> AccessClock {
+        AccessClock { lru: (now_ms / 1000) as u32 & 0xff_ffff, lfu_minutes: (now_ms / 60_000) as u32 & 0xffff, lfu }
+    }
+
+    /// What a new entry gets.
+    #[inline]
+    pub fn new_entry(self) -> u32 {
+        if self.lfu { self.lfu_minutes << 8 | Self::LFU_INITIAL } else { self.lru }
+    }
+
+    /// An entry's LFU counter as it stands now, after its decay.
+    pub fn lfu_counter(self, access: u32, decay_minutes: u32) -> u32 {
+        let (then, counter) = (access >> 8, access & 0xff);
+        let elapsed = self.lfu_minutes.wrapping_sub(then) & 0xffff;
+        match decay_minutes {
+            0 => counter,
+            minutes => counter.saturating_sub(elapsed / minutes),
+        }
+    }
+
+    /// Seconds since an entry was used, by its LRU clock.
+    pub fn idle_seconds(self, access: u32) -> u32 {
+        self.lru.wrapping_sub(access) & 0xff_ffff
+    }
+}
+
+/// The hashes of a request's keys, computed while its bucket was fetched.
+#[derive(Clone, Copy, Default)]
+pub struct KeyHashes<'a> {
+    /// The argument that the first hash is of, and how many arguments lie between two.
+    pub first: usize,
+    #[allow(missing_docs)]
+    pub step: usize,
+    /// The hashes; fewer than there are keys, possibly none.
+    pub hashes: &'a [u64],
+}
+
+/// What a handler of the keyspace reaches.
+pub struct DataCx<'a> {
+    /// All databases.
+    pub keyspace: &'a mut Keyspace,
+    /// The client's selected database.
+    pub db_index: usize,
+    /// Where the reply goes.
+    pub reply: &'a mut Reply,
+    /// What the command did.
+    pub effects: &'a mut Effects,
+    /// Hits and misses.
+    pub stats: &'a mut KeyspaceStats,
+    /// Thresholds and limits.
+    pub config: &'a Config,
+    /// Milliseconds of the Unix clock; the same for the whole command.
+    pub now_ms: i64,
+    /// What used keys' access clocks are set to.
+    pub access: AccessClock,
+    /// Whether keys are used without leaving a mark (CLIENT NO-TOUCH).
+    pub no_touch: bool,
+    /// Whether expired keys are deleted when they are met; if not, they are only overlooked.
+    pub delete_expired: bool,
+    /// Key hashes that are known already.
+    pub hashes: KeyHashes<'a>,
+}
+
+impl DataCx<'_> {
+    /// The key that argument `index` is.
+    #[inline]
+    pub fn key<'k>(&self, argv: Argv<'k>, index: usize) -> Key<'k> {
+        let bytes = argv.at(index);
+        let known = match index.checked_sub(self.hashes.first) {
+            Some(0) => self.hashes.hashes.first(),
+            Some(n) if self.hashes.step > 0 && n.is_multiple_of(self.hashes.step) => self.hashes.hashes.get(n / self.hashes.step),
+            _ => None,
+        };
+        match known {
+            Some(&hash) => Key { bytes, hash },
+            None => self.keyspace.key(bytes),
+        }
+    }
+
+    /// The selected database.
+    #[inline]
+    pub fn db(&self) -> &Db {
+        self.keyspace.db(self.db_index)
+    }
+
+    /// The selected database, to change.
+    #[inline]
+    pub fn db_mut(&mut self) -> &mut Db {
+        self.keyspace.db_mut(self.db_index)
+    }
+
+    /// The entry at a place of the selected database.
+    #[inline]
+    pub fn entry(&self, place: Place) -> EntryRef<'_> {
+        self.db().entry(place)
+    }
+
+    /// Looks a key up to read its value: counts a hit or miss and marks it as used.
+    #[inline]
+    pub fn find_read(&mut self, key: Key<'_>) -> Option<Place> {
+        let place = self.find_unseen(key);
+        match place {
+            Some(place) => {
+                self.stats.hits += 1;
+                self.touch(place);
+            }
+            None => {
+                self.stats.misses += 1;
+                self.effects.event(Class::KeyMiss, "keymiss", self.db_index, key.bytes);
+            }
+        }
+        place
+    }
+
+    /// Looks a key up to look at it from outside (TTL, OBJECT, TYPE …): counts a hit or miss and
+    /// leaves no mark.
+    pub fn find_quietly(&mut self, key: Key<'_>) -> Option<Place> {
+        let before = std::mem::replace(&mut self.no_touch, true);
+        let place = self.find_read(key);
+        self.no_touch = before;
+        place
+    }
+
+    /// Looks a key up to change its value: marks it as used, counts nothing.
+    #[inline]
+    pub fn find_write(&mut self, key: Key<'_>) -> Option<Place> {
+        let place = self.find_unseen(key)?;
+        self.touch(place);
+        Some(place)
+    }
+
+    /// Looks a key up and leaves no trace, but that an expired one is gone afterwards.
+    #[inline]
+    pub fn find_unseen(&mut self, key: Key<'_>) -> Option<Place> {
+        self.find_in(self.db_index, key)
+    }
+
+    /// The same in another database.
+    #[inline]
+    pub fn find_in(&mut self, db: usize, key: Key<'_>) -> Option<Place> {
+        let place = self.keyspace.db(db).find(key)?;
+        match self.keyspace.db(db).entry(place).expiry() {
+            Some(at) if at <= self.now_ms => {
+                self.expire(db, key, place);
+                None
+            }
+            _ => Some(place),
+        }
+    }
+
+    #[cold]
+    fn expire(&mut self, db: usize, key: Key<'_>, place: Place) {
+        if self.delete_expired {
+            self.keyspace.remove(db, key, place, self.config.lazyfree_lazy_expire);
+            self.stats.expired += 1;
+            self.effects.expired(db, key.bytes);
+        }
+    }
+
+    /// Marks a key as used now.
+    #[inline]
+    pub fn touch(&mut self, place: Place) {
+        if self.no_touch {
+            return;
+        }
+        let access = if self.access.lfu { self.lfu_used(place) } else { self.access.lru };
+        self.db_mut().set_access(place, access);
+    }
+
+    /// The LFU clock of a key that is used now: the counter decays with time and grows with a chance
+    /// that falls as it grows.
+    fn lfu_used(&mut self, place: Place) -> u32 {
+        let mut counter = self.access.lfu_counter(self.entry(place).access(), self.config.lfu_decay_time as u32);
+        if counter < 255 {
+            let above = counter.saturating_sub(AccessClock::LFU_INITIAL) as f64;
+            let chance = 1.0 / (above * self.config.lfu_log_factor as f64 + 1.0);
+            let draw = (self.keyspace.rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+            if draw < chance {
+                counter += 1;
+            }
+        }
+        self.access.lfu_minutes << 8 | counter
+    }
+
+    /// Stores a value under a key that was looked up before.
+    #[inline]
+    pub fn store(&mut self, key: Key<'_>, place: Option<Place>, value: NewValue<'_>, expiry: Expiry) {
+        match place {
+            Some(place) => self.db_mut().replace(key, place, value, expiry),
+            None => {
+                let at = if let Expiry::At(at) = expiry { Some(at) } else { None };
+                let access = self.access.new_entry();
+                self.db_mut().insert(key, value, at, access);
+                self.effects.event(Class::New, "new", self.db_index, key.bytes);
+            }
+        }
+    }
+
+    /// Edits a string in place; see [`Db::edit_string`].
+    pub fn edit_string(&mut self, key: Key<'_>, place: Option<Place>, len: usize, change: impl FnOnce(&mut [u8])) {
+        let access = self.access.new_entry();
+        self.db_mut().edit_string(key, place, len, access, change);
+        if place.is_none() {
+            self.effects.event(Class::New, "new", self.db_index, key.bytes);
+        }
+    }
+
+    /// Deletes a key that was looked up before. The event is the caller's.
+    pub fn delete(&mut self, key: Key<'_>, place: Place, lazily: bool) {
+        self.keyspace.remove(self.db_index, key, place, lazily);
+    }
+}
+
+/// What a handler of the server reaches.
+pub struct ServerCx<'a> {
+    /// Everything.
+    pub server: &'a mut Server,
+    /// The client that asked.
+    pub slot: Slot,
+    /// Where the reply goes.
+    pub reply: &'a mut Reply,
+}
+
+impl ServerCx<'_> {
+    /// The client that asked.
+    pub fn client(&self) -> &Client {
+        self.server.clients.at(self.slot)
+    }
+
+    /// The client that asked, to change.
+    pub fn client_mut(&mut self) -> &mut Client {
+        self.server.clients.at_mut(self.slot)
+    }
+
+    /// The keyspace with time and effects, for a command that needs both worlds.
+    pub fn data(&mut self) -> DataCx<'_> {
+        self.server.data_cx(self.slot, self.reply, KeyHashes::default())
+    }
+}

@@ -1,0 +1,150 @@
+//! The one place where a handler runs, and what follows from it.
+
+use crate::base::clock;
+use crate::resp::error::ErrorReply;
+use crate::resp::reply::Reply;
+use crate::resp::request::Argv;
+use crate::server::client::{Closing, ReplyMode, Slot, unusual as client_unusual};
+use crate::server::command::{ADMIN, Handler, SKIP_MONITOR, SKIP_SLOWLOG};
+use crate::server::cx::{KeyHashes, ServerCx};
+use crate::server::gate::{self, Verdict};
+use crate::server::monitor;
+use crate::server::registry::{CommandId, Resolved};
+use crate::server::slowlog;
+use crate::server::state::Server;
+
+/// What became of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Done {
+    /// It was answered.
+    Answered,
+    /// It must be offered again later, and nothing of the client's before.
+    Postponed,
+}
+
+/// Admits and runs a request of a client; the reply is appended to `reply`.
+#[inline]
+pub fn request(server: &mut Server, reply: &mut Reply, slot: Slot, resolved: Resolved, argv: Argv<'_>, hashes: KeyHashes<'_>) -> Done {
+    let start = reply.mark();
+    let Resolved::Found(id) = resolved else {
+        let refusal = gate::unresolved(server, resolved, argv);
+        return refuse(server, reply, slot, None, refusal);
+    };
+    let command = server.commands.get(id).command;
+    match gate::admit(server, slot, command, argv) {
+        Verdict::Run => {}
+        Verdict::Reject(refusal) => return refuse(server, reply, slot, Some(id), refusal),
+        Verdict::Postpone => return Done::Postponed,
+    }
+    if server.unusual & gate::unusual::MONITORS != 0 && command.flags & (SKIP_MONITOR | ADMIN) == 0 {
+        monitor::feed(server, slot, argv);
+    }
+    call(server, reply, slot, id, argv, hashes);
+    if server.clients.at(slot).unusual & client_unusual::REPLY_MODE != 0 && silence(server, slot) {
+        reply.rollback(start);
+    }
+    Done::Answered
+}
+
+/// Runs a command that was admitted, and carries out its effects.
+#[inline]
+pub fn call(server: &mut Server, reply: &mut Reply, slot: Slot, id: CommandId, argv: Argv<'_>, hashes: KeyHashes<'_>) {
+    let command = server.commands.get(id).command;
+    let start = reply.mark();
+    server.running = Some(id);
+    server.effects.reset();
+    let outcome = match command.handler {
+        Handler::Data(run) => run(&mut server.data_cx(slot, reply, hashes), argv),
+        Handler::Server(run) => run(&mut ServerCx { server, slot, reply }, argv),
+        Handler::Container => unreachable!("a container resolves to a subcommand or is refused"),
+    };
+    let failed = outcome.is_err();
+    if let Err(e) = outcome {
+        reply.rollback(start);
+        answer_error(server, reply, &e);
+    }
+    finish(server, slot, id, argv, failed);
+}
+
+/// Counts what ran. One reading of the clock ends this command and begins the next.
+#[inline]
+fn finish(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>, failed: bool) {
+    let nanoseconds = server.advance_time_to(clock::ticks());
+    server.running = None;
+    server.dirty += server.effects.dirty;
+    server.stats.commands += 1;
+    let stats = server.commands.stats_mut(id);
+    stats.calls += 1;
+    stats.nanoseconds += nanoseconds;
+    stats.failed += u64::from(failed);
+    if server.config.latency_tracking {
+        stats.latency.get_or_insert_default().record(nanoseconds);
+    }
+    // A command may end its own client.
+    if let Some(client) = server.clients.get_mut(slot) {
+        client.commands += 1;
+        client.last_command = Some(id);
+    }
+    // Nothing faster than this is slow by any setting but 0.
+    let limit_us = server.config.slowlog_log_slower_than;
+    if limit_us >= 0 && nanoseconds >= limit_us as u64 * 1000 {
+        note_slow(server, slot, id, argv, nanoseconds);
+    }
+    if server.config.latency_monitor_threshold != 0 {
+        let event = if server.commands.get(id).command.flags & crate::server::command::FAST != 0 { "fast-command" } else { "command" };
+        let (limit_ms, now_s) = (server.config.latency_monitor_threshold as u64, server.now_ms() / 1000);
+        server.latency.note(event, nanoseconds / 1_000_000, limit_ms, now_s);
+    }
+}
+
+#[cold]
+fn note_slow(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>, nanoseconds: u64) {
+    if server.commands.get(id).command.flags & SKIP_SLOWLOG != 0 {
+        return;
+    }
+    let argv = monitor::redacted(argv, slowlog::shorten);
+    let (peer, name) = match server.clients.get_mut(slot) {
+        Some(client) => (client.peer.to_string(), client.name().to_vec()),
+        None => Default::default(),
+    };
+    let (now_s, len_max) = (server.now_ms() / 1000, server.config.slowlog_max_len as usize);
+    server.slowlog.push(now_s, nanoseconds / 1000, argv, peer, name, len_max);
+}
+
+/// Answers a request that does not run.
+#[cold]
+fn refuse(server: &mut Server, reply: &mut Reply, slot: Slot, id: Option<CommandId>, refusal: ErrorReply) -> Done {
+    let start = reply.mark();
+    answer_error(server, reply, &refusal);
+    if let Some(id) = id {
+        server.commands.stats_mut(id).rejected += 1;
+    }
+    if server.clients.at(slot).unusual & client_unusual::REPLY_MODE != 0 && silence(server, slot) {
+        reply.rollback(start);
+    }
+    Done::Answered
+}
+
+/// Writes an error reply and counts it.
+#[cold]
+fn answer_error(server: &mut Server, reply: &mut Reply, error: &ErrorReply) {
+    server.stats.count_error(error.code());
+    reply.error(error);
+}
+
+/// Whether the reply to the command that just ran is not sent, by CLIENT REPLY.
+fn silence(server: &mut Server, slot: Slot) -> bool {
+    let client = server.clients.at_mut(slot);
+    match client.reply_mode {
+        ReplyMode::On => false,
+        ReplyMode::Off => client.closing != Some(Closing::AfterReplies),
+        ReplyMode::SkipNext => {
+            client.set_reply_mode(ReplyMode::Skip);
+            true
+        }
+        ReplyMode::Skip => {
+            client.set_reply_mode(ReplyMode::On);
+            true
+        }
+    }
+}

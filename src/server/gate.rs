@@ -1,0 +1,94 @@
+//! Every reason to refuse or delay a request, checked once, before it runs.
+
+use crate::resp::error::{self, ErrorReply};
+use crate::resp::request::Argv;
+use crate::server::client::Slot;
+use crate::server::command::{self, Command};
+use crate::server::registry::Resolved;
+use crate::server::state::Server;
+
+/// Conditions of the server under which the gate looks closer.
+pub mod unusual {
+    /// `maxmemory` is set.
+    pub const MAXMEMORY: u32 = 1 << 0;
+    /// Some client runs MONITOR.
+    pub const MONITORS: u32 = 1 << 1;
+    /// CLIENT PAUSE is in force.
+    pub const PAUSED: u32 = 1 << 2;
+    /// The data set is being loaded.
+    pub const LOADING: u32 = 1 << 3;
+    /// Somebody listens to keyspace events.
+    pub const EVENTS: u32 = 1 << 4;
+}
+
+/// What becomes of a request.
+pub enum Verdict {
+    /// It runs now.
+    Run,
+    /// It is refused.
+    Reject(ErrorReply),
+    /// It waits for the end of a pause.
+    Postpone,
+}
+
+/// Admits a request or says why not.
+#[inline]
+pub fn admit(server: &mut Server, slot: Slot, command: &Command, argv: Argv<'_>) -> Verdict {
+    let bits = server.unusual | server.clients.at(slot).unusual;
+    if bits == 0 && command.accepts(argv.len()) && command.flags & command::PROTECTED == 0 {
+        return Verdict::Run;
+    }
+    look_closer(server, slot, command, argv)
+}
+
+#[cold]
+fn look_closer(server: &mut Server, slot: Slot, command: &Command, argv: Argv<'_>) -> Verdict {
+    use command::*;
+    if !command.accepts(argv.len()) {
+        return Verdict::Reject(error::wrong_arity(&full_name(server, argv)));
+    }
+    let client = server.clients.at(slot);
+    if !client.is_authenticated() && command.flags & NO_AUTH == 0 {
+        return Verdict::Reject(error::NO_AUTH);
+    }
+    if command.flags & PROTECTED != 0 && !server.allows_protected(slot, command) {
+        return Verdict::Reject(protected(command));
+    }
+    if server.unusual & unusual::LOADING != 0 && command.flags & LOADING == 0 {
+        return Verdict::Reject(error::LOADING);
+    }
+    if server.unusual & unusual::MAXMEMORY != 0 && !server.make_room() && command.flags & DENYOOM != 0 {
+        return Verdict::Reject(error::OOM);
+    }
+    if server.unusual & unusual::PAUSED != 0 && server.pause.holds(command, server.now_ms()) {
+        return Verdict::Postpone;
+    }
+    Verdict::Run
+}
+
+/// The refusal of a request whose first words lead nowhere.
+#[cold]
+pub fn unresolved(server: &Server, resolved: Resolved, argv: Argv<'_>) -> ErrorReply {
+    match resolved {
+        Resolved::Unknown | Resolved::Found(_) => error::unknown_command(argv.at(0), argv.tail(1).iter()),
+        Resolved::Bare(id) => error::wrong_arity(server.commands.get(id).command.name),
+        Resolved::UnknownSub(id) => error::unknown_subcommand(argv.at(1), server.commands.get(id).command.name),
+    }
+}
+
+/// The name of a request's command, with the subcommand.
+fn full_name(server: &Server, argv: Argv<'_>) -> String {
+    match server.commands.resolve(argv.at(0), argv.get(1)) {
+        Resolved::Found(id) | Resolved::Bare(id) | Resolved::UnknownSub(id) => server.commands.get(id).full_name.clone(),
+        Resolved::Unknown => String::from_utf8_lossy(argv.at(0)).into_owned(),
+    }
+}
+
+fn protected(command: &Command) -> ErrorReply {
+    let name = command.name.to_ascii_uppercase();
+    let option = if command.name == "debug" { "enable-debug-command" } else { "enable-module-command" };
+    ErrorReply::Text(format!(
+        "ERR {name} command not allowed. If the {option} option is set to \"local\", you can run it from a local \
+         connection, otherwise you need to set this option in the configuration file, and then restart the server."
+    ))
+}

@@ -1,0 +1,221 @@
+//! The state of a running server.
+
+use crate::base::alloc;
+use crate::base::clock;
+use crate::base::hash::Hasher;
+use crate::base::rng::Rng;
+use crate::keyspace::{Effects, Keyspace};
+use crate::resp::reply::Reply;
+use crate::server::client::{Clients, Slot};
+use crate::server::command::Command;
+use crate::server::config::Config;
+use crate::server::cx::{AccessClock, DataCx, KeyHashes};
+use crate::server::gate;
+use crate::server::latency::LatencyMonitor;
+use crate::server::pause::Pause;
+use crate::server::registry::{CommandId, Registry};
+use crate::server::slowlog::SlowLog;
+use crate::server::stats::Stats;
+use std::path::PathBuf;
+
+/// A wish of a command or signal that the event loop carries out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shutdown {
+    /// End the process with success.
+    Exit,
+    /// Start the same program anew (DEBUG RESTART).
+    Restart,
+}
+
+/// Everything the command thread owns, sockets aside.
+pub struct Server {
+    /// The configuration in force.
+    pub config: Config,
+    /// The configuration file, if there is one, as an absolute path.
+    pub config_file: Option<PathBuf>,
+    /// The program.
+    pub executable: PathBuf,
+    /// Where it was started (relative paths of a restart).
+    pub run_id: String,
+    /// The databases.
+    pub keyspace: Keyspace,
+    /// The commands.
+    pub commands: Registry,
+    /// The clients.
+    pub clients: Clients,
+    /// Counters.
+    pub stats: Stats,
+    /// Bits of [`gate::unusual`].
+    pub unusual: u32,
+    /// What the command in progress did.
+    pub effects: Effects,
+    /// Changes to the data set since the last save.
+    pub dirty: u64,
+    /// CLIENT PAUSE.
+    pub pause: Pause,
+    /// SLOWLOG.
+    pub slowlog: SlowLog,
+    /// LATENCY.
+    pub latency: LatencyMonitor,
+    /// Clients that run MONITOR.
+    pub monitors: Vec<Slot>,
+    /// Clients with output or an end that the event loop must see to.
+    pub attention: Vec<Slot>,
+    /// Clients that wait for the end of a pause.
+    pub postponed: Vec<Slot>,
+    /// Whether expired keys are found actively (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expire: bool,
+    /// A wish to end.
+    pub shutdown: Option<Shutdown>,
+    /// Set when a parameter changed that the event loop must apply (port, bind, …).
+    pub reconfigure_net: bool,
+    /// When the server started, in milliseconds of the Unix clock.
+    pub started_ms: i64,
+    /// `used_memory` when it started.
+    pub memory_at_start: usize,
+    /// The command in progress, for the crash report.
+    pub running: Option<CommandId>,
+    /// Time as of the command in progress.
+    time: Time,
+}
+
+/// Time, derived from the cheap tick counter: read once a command, at its end.
+#[derive(Clone, Copy)]
+struct Time {
+    /// The tick counter when the command in progress began.
+    ticks: u64,
+    /// The tick counter and the Unix clock in microseconds when the two were last compared.
+    base_ticks: u64,
+    base_us: i64,
+    /// The Unix clock in milliseconds when the command in progress began.
+    now_ms: i64,
+    access: AccessClock,
+}
+
+impl Server {
+    /// A server with these commands and this configuration.
+    pub fn new(config: Config, families: &[&'static [Command]], hasher: Hasher, rng: Rng) -> Server {
+        let now_us = clock::unix_us();
+        let time = Time {
+            ticks: clock::ticks(),
+            base_ticks: clock::ticks(),
+            base_us: now_us,
+            now_ms: now_us / 1000,
+            access: AccessClock::at(now_us / 1000, false),
+        };
+        let mut server = Server {
+            keyspace: Keyspace::new(config.databases as usize, hasher, rng),
+            config,
+            config_file: None,
+            executable: std::env::current_exe().unwrap_or_default(),
+            run_id: String::new(),
+            commands: Registry::new(families),
+            clients: Clients::default(),
+            stats: Stats::default(),
+            unusual: 0,
+            effects: Effects::default(),
+            dirty: 0,
+            pause: Pause::default(),
+            slowlog: SlowLog::default(),
+            latency: LatencyMonitor::default(),
+            monitors: Vec::new(),
+            attention: Vec::new(),
+            postponed: Vec::new(),
+            active_expire: true,
+            shutdown: None,
+            reconfigure_net: false,
+            started_ms: now_us / 1000,
+            memory_at_start: alloc::used_memory(),
+            running: None,
+            time,
+        };
+        server.note_config();
+        server
+    }
+
+    /// Brings what is derived from the configuration up to date.
+    pub fn note_config(&mut self) {
+        self.set_unusual(gate::unusual::MAXMEMORY, self.config.maxmemory != 0);
+        self.time.access = AccessClock::at(self.time.now_ms, self.config.is_lfu());
+        self.slowlog.trim(self.config.slowlog_max_len as usize);
+    }
+
+    /// Sets or clears a bit of [`gate::unusual`].
+    pub fn set_unusual(&mut self, bit: u32, on: bool) {
+        self.unusual = if on { self.unusual | bit } else { self.unusual & !bit };
+    }
+
+    /// Milliseconds of the Unix clock as of the command in progress.
+    #[inline]
+    pub fn now_ms(&self) -> i64 {
+        self.time.now_ms
+    }
+
+    /// Reads the tick counter: what follows happens at this time.
+    #[inline]
+    pub fn advance_time(&mut self) {
+        self.advance_time_to(clock::ticks());
+    }
+
+    /// What follows happens at this reading of the tick counter. Returns the nanoseconds since the
+    /// time before.
+    #[inline]
+    pub fn advance_time_to(&mut self, ticks: u64) -> u64 {
+        let elapsed = clock::ticks_to_ns(ticks.wrapping_sub(self.time.ticks));
+        self.time.ticks = ticks;
+        let since_base_us = clock::ticks_to_ns(ticks.wrapping_sub(self.time.base_ticks)) / 1000;
+        let now_ms = (self.time.base_us + since_base_us as i64) / 1000;
+        if now_ms != self.time.now_ms {
+            self.time.now_ms = now_ms;
+            self.time.access = AccessClock::at(now_ms, self.time.access.lfu);
+        }
+        elapsed
+    }
+
+    /// Compares the tick counter with the Unix clock again, which others may have set.
+    pub fn synchronise_time(&mut self) {
+        self.time.base_ticks = clock::ticks();
+        self.time.base_us = clock::unix_us();
+        self.advance_time();
+    }
+
+    /// What used keys' access clocks are set to now.
+    pub fn access_clock(&self) -> AccessClock {
+        self.time.access
+    }
+
+    /// What a handler of the keyspace reaches, for a client.
+    #[inline]
+    pub fn data_cx<'a>(&'a mut self, slot: Slot, reply: &'a mut Reply, hashes: KeyHashes<'a>) -> DataCx<'a> {
+        let client = self.clients.at(slot);
+        DataCx {
+            db_index: client.db,
+            no_touch: client.no_touch,
+            keyspace: &mut self.keyspace,
+            reply,
+            effects: &mut self.effects,
+            stats: &mut self.stats.keyspace,
+            config: &self.config,
+            now_ms: self.time.now_ms,
+            access: self.time.access,
+            delete_expired: true,
+            hashes,
+        }
+    }
+
+    /// Says that the event loop must look after a client.
+    pub fn attend(&mut self, slot: Slot) {
+        self.attention.push(slot);
+    }
+
+    /// Whether a client may run DEBUG or MODULE.
+    pub fn allows_protected(&self, slot: Slot, command: &Command) -> bool {
+        let setting = if command.name == "debug" { self.config.enable_debug_command } else { self.config.enable_module_command };
+        setting.allows(self.clients.at(slot).is_local())
+    }
+
+    /// Whether there is room below `maxmemory`, after making some if the policy says so.
+    pub fn make_room(&mut self) -> bool {
+        alloc::used_memory() <= self.config.maxmemory as usize
+    }
+}
