@@ -1,1 +1,158 @@
-//! (empty)
+//! Glob patterns as KEYS, SCAN, PSUBSCRIBE, CONFIG GET and ACL rules use them.
+//!
+//! Owns the matching of one pattern against one byte string, with the result Redis gives for every
+//! input, its oddities included:
+//! - `*` any bytes, `?` one byte, `[abc]`, `[a-z]`, `[^a]` one byte of a set, `\x` the byte x;
+//! - a set that is not closed ends with the pattern; a reversed range is turned round;
+//! - range bounds compare as signed bytes (the letters of a C `char` on x86);
+//! - an escaped byte in a set is compared exactly even when case is ignored;
+//! - an empty text is matched by an empty pattern only, not by `*`.
+//!
+//! Every element but `*` consumes exactly one byte. So when a mismatch follows two stars, moving
+//! the earlier star can never help, and the last star alone is moved on: the cost is at most
+//! pattern length times text length, without recursion.
+
+/// Whether the whole text matches the pattern.
+pub fn matches(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
+    if pattern == b"*" {
+        return !text.is_empty();
+    }
+    let mut rest_pattern = pattern;
+    let mut rest_text = text;
+    // Where to resume: the pattern after the last star, and the text that it was tried on.
+    let mut last_star: Option<(&[u8], &[u8])> = None;
+    loop {
+        if rest_text.is_empty() {
+            // Stars match nothing at the end of a text, but not in an empty one.
+            let mut left = rest_pattern;
+            while let [b'*', after @ ..] = left
+                && !text.is_empty()
+            {
+                left = after;
+            }
+            // A text that is too short stays too short however far the last star reaches.
+            return left.is_empty();
+        }
+        if let [b'*', after @ ..] = rest_pattern {
+            if after.is_empty() {
+                return true;
+            }
+            rest_pattern = after;
+            last_star = Some((after, rest_text));
+            continue;
+        }
+        if let Some(after) = match_one(rest_pattern, rest_text[0], nocase) {
+            rest_pattern = after;
+            rest_text = &rest_text[1..];
+            continue;
+        }
+        let Some((after_star, tried)) = last_star else {
+            return false;
+        };
+        let Some(retry) = next_start(after_star, &tried[1..], nocase) else {
+            return false;
+        };
+        last_star = Some((after_star, retry));
+        rest_pattern = after_star;
+        rest_text = retry;
+    }
+}
+
+/// Whether the pattern has no special byte, and so matches itself only.
+pub fn is_literal(pattern: &[u8]) -> bool {
+    literal_prefix(pattern).len() == pattern.len()
+}
+
+/// The bytes before the first special one: every matching text starts with them.
+pub fn literal_prefix(pattern: &[u8]) -> &[u8] {
+    let special = pattern
+        .iter()
+        .position(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'));
+    &pattern[..special.unwrap_or(pattern.len())]
+}
+
+/// Matches the pattern's first element, which is not a star, and answers the pattern after it.
+#[inline]
+fn match_one(pattern: &[u8], byte: u8, nocase: bool) -> Option<&[u8]> {
+    let (matched, after) = match pattern {
+        [] => return None,
+        [b'?', after @ ..] => (true, after),
+        [b'[', set @ ..] => match_set(set, byte, nocase),
+        [b'\\', literal, after @ ..] | [literal, after @ ..] => {
+            (equals(*literal, byte, nocase), after)
+        }
+    };
+    matched.then_some(after)
+}
+
+/// Matches what follows `[`, and answers the pattern after the set.
+fn match_set(set: &[u8], byte: u8, nocase: bool) -> (bool, &[u8]) {
+    let (negated, mut rest) = match set {
+        [b'^', rest @ ..] => (true, rest),
+        _ => (false, set),
+    };
+    let mut found = false;
+    loop {
+        rest = match rest {
+            [] => break,
+            [b'\\', literal, after @ ..] => {
+                found |= *literal == byte;
+                after
+            }
+            [b']', after @ ..] => {
+                rest = after;
+                break;
+            }
+            [first, b'-', last, after @ ..] => {
+                found |= in_range(*first, *last, byte, nocase);
+                after
+            }
+            [literal, after @ ..] => {
+                found |= equals(*literal, byte, nocase);
+                after
+            }
+        };
+    }
+    (found != negated, rest)
+}
+
+fn in_range(first: u8, last: u8, byte: u8, nocase: bool) -> bool {
+    let (low, high) = if first as i8 > last as i8 {
+        (last, first)
+    } else {
+        (first, last)
+    };
+    // The bounds are ordered before they lose their case, so `[Z-a]` without case is empty.
+    let fold = |bound: u8| {
+        if nocase {
+            bound.to_ascii_lowercase() as i8
+        } else {
+            bound as i8
+        }
+    };
+    (fold(low)..=fold(high)).contains(&fold(byte))
+}
+
+#[inline]
+fn equals(left: u8, right: u8, nocase: bool) -> bool {
+    left == right || (nocase && left.eq_ignore_ascii_case(&right))
+}
+
+/// The text from the next place where the pattern after a star can begin.
+fn next_start<'a>(after_star: &[u8], text: &'a [u8], nocase: bool) -> Option<&'a [u8]> {
+    let literal = match after_star {
+        [b'\\', literal, ..] => *literal,
+        [b'*' | b'?' | b'[', ..] | [] => return Some(text),
+        [literal, ..] => *literal,
+    };
+    let at = if nocase && literal.is_ascii_alphabetic() {
+        memchr::memchr2(
+            literal.to_ascii_lowercase(),
+            literal.to_ascii_uppercase(),
+            text,
+        )
+    } else {
+        memchr::memchr(literal, text)
+    };
+    at.map(|at| &text[at..])
+}
