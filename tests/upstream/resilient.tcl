@@ -5,7 +5,7 @@
 # into the scratch tree, after the suite's own support code):
 #   - the commands of a unit file and of each start_server block run one by one. One that raises
 #     outside any test is a failure named "(outside) <its first line>", and the next command runs;
-#   - after a test that raised, the default client is connected anew, so that replies still in
+#   - after a test that raised, the default clients are connected anew, so that replies still in
 #     flight, a protocol switch or an open transaction do not reach the next test;
 #   - a server that died is started again for the next test, and its death is a failure
 #     named "(server died) <the test it died in>".
@@ -63,10 +63,20 @@ proc resilient_server_is_dead {} {
     return [expr {![is_alive [srv 0 pid]]}]
 }
 
-# Gives the innermost server a clean default client; does nothing when there is none.
+# Gives every server on the stack a clean connection behind its default client. The client's handle
+# stays valid: units keep it in variables.
 proc resilient_refresh {} {
-    if {[llength $::servers] == 0 || [resilient_server_is_dead]} return
-    if {[dict exists [lindex $::servers end] client]} { reconnect }
+    foreach server $::servers {
+        if {![dict exists $server client] || ![is_alive [dict get $server pid]]} continue
+        set client [dict get $server client]
+        if {![regexp {valkeyHandle(\d+)$} $client _ id]} continue
+        catch {close $::valkey::fd($id)}
+        # The client connects anew at the next command when it has no channel.
+        set ::valkey::fd($id) {}
+        ::valkey::valkey_reset_state $id
+        foreach {flag value} {blocking 1 deferred 0 readraw 0 testing_resp3 0} { set ::valkey::${flag}($id) $value }
+        if {![dict exists $server config requirepass] && !$::singledb} { $client select 9 }
+    }
 }
 
 rename start_server resilient_start_server
