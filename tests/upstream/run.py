@@ -198,7 +198,10 @@ def report(unit, outcome, known, a):
     for name, detail in new.items():
         print(f'    FAIL {unit} | {name}')
         if a.v and detail.strip():
-            print('        ' + '\n        '.join(detail.strip().split('\n')[:12]))
+            shown = detail.strip().split('\n')
+            if len(shown) > 14:
+                shown[6:-8] = ['…']
+            print('        ' + '\n        '.join(shown))
     for name in listed:
         if name not in outcome.failed and name not in outcome.skipped:
             what = 'now passes' if name in outcome.passed else 'is no longer there'
