@@ -179,6 +179,7 @@ impl Batch {
                 }
                 _ => KeyHashes::default(),
             };
+            server.request_bytes = region.rest - frame.at;
             if exec::request(server, reply, region.slot, frame.resolved, argv, known) == Done::Postponed {
                 return Ran::Postponed(frame.at..region.rest);
             }

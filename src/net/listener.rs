@@ -111,7 +111,7 @@ pub(super) fn open_unix(config: &Config) -> Result<Option<Listener>, String> {
         std::fs::set_permissions(path, mode).map_err(failed)?;
     }
     socket.set_nonblocking(true).map_err(failed)?;
-    Ok(Some(Listener::Unix(UnixListener::from_std(socket.into()), path.to_path_buf())))
+    Ok(Some(Listener::Unix(UnixListener::from_std(std::os::fd::OwnedFd::from(socket).into()), path.to_path_buf())))
 }
 
 /// The addresses that an entry of `bind` stands for.

@@ -341,6 +341,12 @@ impl Reply {
         self.buf.is_empty()
     }
 
+    /// The range `from..to` of the stream as one slice, if no shared value lies in it.
+    #[inline]
+    pub fn contiguous(&self, from: usize, to: usize) -> Option<&[u8]> {
+        if self.shared.is_empty() { Some(&self.buf[from..to]) } else { None }
+    }
+
     /// Appends the bytes of the stream from `from` to `to` to `out`, in order.
     pub fn slices<'a>(&'a self, from: usize, to: usize, out: &mut Vec<IoSlice<'a>>) {
         self.pieces(from, to, |piece| out.push(IoSlice::new(piece.as_slice())));

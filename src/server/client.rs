@@ -164,6 +164,14 @@ impl Client {
         self.unusual & unusual::UNAUTHENTICATED == 0
     }
 
+    /// Whether it connects from this machine.
+    pub fn is_local(&self) -> bool {
+        match &self.peer {
+            Endpoint::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Endpoint::Unix(_) => true,
+        }
+    }
+
     /// The names it gave itself, to set.
     pub fn label_mut(&mut self) -> &mut Label {
         self.label.get_or_insert_default()

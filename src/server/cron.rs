@@ -1,7 +1,6 @@
 //! What happens by the clock: sampling, expiry, idle clients, the end of pauses, signals.
 
 use crate::base::{alloc, clock, sys};
-use crate::keyspace::effects::Effects;
 use crate::keyspace::expire;
 use crate::server::client::Closing;
 use crate::server::state::{Server, Shutdown};
@@ -110,8 +109,6 @@ fn delete_expired(server: &mut Server, db: usize, key: &[u8], now_ms: i64) {
     let key = server.keyspace.key(key);
     if expire::delete(server.keyspace.db_mut(db), key, now_ms) {
         server.stats.keyspace.expired += 1;
-        let mut effects = std::mem::take(&mut server.effects);
-        effects.expired(db, key.bytes);
-        server.effects = effects;
+        server.effects.expired(db, key.bytes);
     }
 }

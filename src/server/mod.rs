@@ -1,6 +1,22 @@
-//! The server around the keyspace.
+//! The server around the keyspace: its state, its clients, and the way of a command through it.
 
+pub mod client;
+pub mod client_info;
+pub mod command;
 pub mod config;
 pub mod crash;
+pub mod cron;
+pub mod cx;
+pub mod exec;
+pub mod gate;
+pub mod histogram;
+pub mod latency;
+pub mod limits;
 pub mod log;
+pub mod monitor;
+pub mod pause;
+pub mod registry;
+pub mod slowlog;
+pub mod state;
+pub mod stats;
 pub mod supervise;

@@ -6,7 +6,8 @@ use crate::base::hash::Hasher;
 use crate::base::rng::Rng;
 use crate::keyspace::{Effects, Keyspace};
 use crate::resp::reply::Reply;
-use crate::server::client::{Clients, Slot};
+use crate::server::client::{self, Closing, Clients, Endpoint, Slot};
+use crate::server::client_info;
 use crate::server::command::Command;
 use crate::server::config::Config;
 use crate::server::cx::{AccessClock, DataCx, KeyHashes};
@@ -73,6 +74,12 @@ pub struct Server {
     pub started_ms: i64,
     /// `used_memory` when it started.
     pub memory_at_start: usize,
+    /// When rates were last sampled and idle clients looked for, in milliseconds of the Unix clock.
+    pub sampled_ms: i64,
+    /// The same for idle clients.
+    pub idle_checked_ms: i64,
+    /// Bytes of the request in progress and those its client sent behind it.
+    pub request_bytes: usize,
     /// The command in progress, for the crash report.
     pub running: Option<CommandId>,
     /// Time as of the command in progress.
@@ -126,6 +133,9 @@ impl Server {
             reconfigure_net: false,
             started_ms: now_us / 1000,
             memory_at_start: alloc::used_memory(),
+            sampled_ms: 0,
+            idle_checked_ms: 0,
+            request_bytes: 0,
             running: None,
             time,
         };
@@ -149,6 +159,11 @@ impl Server {
     #[inline]
     pub fn now_ms(&self) -> i64 {
         self.time.now_ms
+    }
+
+    /// Microseconds of the Unix clock as of the command in progress.
+    pub fn now_us(&self) -> i64 {
+        self.time.base_us + (clock::ticks_to_ns(self.time.ticks.wrapping_sub(self.time.base_ticks)) / 1000) as i64
     }
 
     /// Reads the tick counter: what follows happens at this time.
@@ -201,6 +216,50 @@ impl Server {
             delete_expired: true,
             hashes,
         }
+    }
+
+    /// Takes a new connection in, and returns its slot.
+    pub fn add_client(&mut self, fd: i32, peer: Endpoint, local: Endpoint) -> Slot {
+        self.stats.connections += 1;
+        let must_authenticate = !self.config.requirepass.is_empty();
+        let client = self.clients.add(fd, peer, local, self.time.now_ms);
+        client.set_unusual(client::unusual::UNAUTHENTICATED, must_authenticate);
+        client.slot
+    }
+
+    /// Ends a client's connection; the event loop sees to it.
+    pub fn close_client(&mut self, slot: Slot, how: Closing) {
+        if let Some(client) = self.clients.get_mut(slot) {
+            client.close(how);
+            self.attend(slot);
+        }
+    }
+
+    /// Forgets a client whose socket is gone.
+    pub fn forget_client(&mut self, slot: Slot) {
+        self.clients.remove(slot);
+        self.remove_monitor(slot);
+    }
+
+    /// A client ceases to be shown every command.
+    pub fn remove_monitor(&mut self, slot: Slot) {
+        self.monitors.retain(|&m| m != slot);
+        self.set_unusual(gate::unusual::MONITORS, !self.monitors.is_empty());
+    }
+
+    /// A client in words, as CLIENT INFO shows it.
+    pub fn describe(&self, slot: Slot) -> String {
+        client_info::line(self, self.clients.at(slot), 0)
+    }
+
+    /// Whether no pause is in force; one whose time has come ends here.
+    pub fn pause_is_over(&mut self) -> bool {
+        if self.pause.current().is_some_and(|(_, until)| until <= self.time.now_ms) {
+            self.pause.end();
+        }
+        let over = self.pause.current().is_none();
+        self.set_unusual(gate::unusual::PAUSED, !over);
+        over
     }
 
     /// Says that the event loop must look after a client.

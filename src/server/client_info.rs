@@ -1,0 +1,67 @@
+//! A client in one line, as CLIENT LIST and the log show it.
+
+use crate::resp::reply::Proto;
+use crate::server::client::{Client, Closing, Endpoint, unusual};
+use crate::server::state::Server;
+
+/// The line, without a line end. `request_bytes` is the size of the client's request in progress.
+pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
+    let now_ms = server.now_ms();
+    let label = client.label.as_deref();
+    let text = |bytes: Option<&Vec<u8>>| bytes.map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
+    let command = client.last_command.map_or("NULL", |id| server.commands.get(id).full_name.as_str());
+    let (out_chunks, out_bytes) = (client.out.chunks().len(), client.out.bytes());
+    let query_free = client.query.capacity() - client.query.len();
+    let total = size_of::<Client>() + client.query.capacity() + out_bytes + request_bytes;
+    format!(
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa= db={} sub=0 psub=0 ssub=0 multi=-1 watch=0 \
+         qbuf={} qbuf-free={query_free} argv-mem={request_bytes} multi-mem=0 rbs=0 rbp=0 obl=0 oll={out_chunks} \
+         omem={out_bytes} tot-mem={total} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} \
+         tot-net-in={} tot-net-out={} tot-cmds={}",
+        client.id,
+        client.peer,
+        client.local,
+        client.fd,
+        text(label.map(|l| &l.name)),
+        (now_ms - client.created_ms).max(0) / 1000,
+        (now_ms - client.active_ms).max(0) / 1000,
+        flags(client),
+        client.db,
+        client.query.len() + request_bytes,
+        if client.out.is_empty() { "r" } else { "rw" },
+        client.user(),
+        if client.proto == Proto::Resp3 { 3 } else { 2 },
+        text(label.map(|l| &l.lib_name)),
+        text(label.map(|l| &l.lib_version)),
+        client.bytes_in,
+        client.bytes_out,
+        client.commands,
+    )
+}
+
+/// The letters of `flags=`.
+fn flags(client: &Client) -> String {
+    let mut flags = String::new();
+    if client.unusual & unusual::MONITOR != 0 {
+        flags.push('O');
+    }
+    if client.closing == Some(Closing::AfterReplies) {
+        flags.push('c');
+    }
+    if client.closing == Some(Closing::Now) {
+        flags.push('A');
+    }
+    if matches!(client.peer, Endpoint::Unix(_)) {
+        flags.push('U');
+    }
+    if client.no_evict {
+        flags.push('e');
+    }
+    if client.no_touch {
+        flags.push('T');
+    }
+    if flags.is_empty() {
+        flags.push('N');
+    }
+    flags
+}
