@@ -6,7 +6,9 @@
 //! - a set that is not closed ends with the pattern; a reversed range is turned round;
 //! - range bounds compare as signed bytes (the letters of a C `char` on x86);
 //! - an escaped byte in a set is compared exactly even when case is ignored;
-//! - an empty text is matched by an empty pattern only, not by `*`.
+//! - an empty text is matched by an empty pattern and by `*` alone, not by `**`.
+//!
+//! One thing is left out: Redis gives up on a pattern with more than a thousand stars.
 //!
 //! Every element but `*` consumes exactly one byte. So when a mismatch follows two stars, moving
 //! the earlier star can never help, and the last star alone is moved on: the cost is at most
@@ -15,7 +17,8 @@
 /// Whether the whole text matches the pattern.
 pub fn matches(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
     if pattern == b"*" {
-        return !text.is_empty();
+        // Redis's commands say so before they ask; publishing to the channel "" does not.
+        return true;
     }
     let mut rest_pattern = pattern;
     let mut rest_text = text;
@@ -23,15 +26,10 @@ pub fn matches(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
     let mut last_star: Option<(&[u8], &[u8])> = None;
     loop {
         if rest_text.is_empty() {
-            // Stars match nothing at the end of a text, but not in an empty one.
-            let mut left = rest_pattern;
-            while let [b'*', after @ ..] = left
-                && !text.is_empty()
-            {
-                left = after;
-            }
-            // A text that is too short stays too short however far the last star reaches.
-            return left.is_empty();
+            // Stars may match nothing at the end of a text, but not in an empty one. Where the
+            // text is too short, moving the last star on would only make it shorter.
+            let stars_match = !text.is_empty();
+            return rest_pattern.iter().all(|&byte| byte == b'*' && stars_match);
         }
         if let [b'*', after @ ..] = rest_pattern {
             if after.is_empty() {
@@ -155,4 +153,127 @@ fn next_start<'a>(after_star: &[u8], text: &'a [u8], nocase: bool) -> Option<&'a
         memchr::memchr(literal, text)
     };
     at.map(|at| &text[at..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn cases() {
+        fn check(pattern: &[u8], matching: &[&[u8]], others: &[&[u8]]) {
+            for text in matching {
+                assert!(
+                    matches(pattern, text, false),
+                    "{pattern:?} should match {text:?}"
+                );
+            }
+            for text in others {
+                assert!(
+                    !matches(pattern, text, false),
+                    "{pattern:?} should not match {text:?}"
+                );
+            }
+        }
+        check(b"", &[b""], &[b"a"]);
+        check(b"*", &[b"", b"a", b"ab"], &[]);
+        check(b"**", &[b"a"], &[b""]);
+        check(b"abc", &[b"abc"], &[b"", b"ab", b"abcd", b"ABC"]);
+        check(b"a?c", &[b"abc", b"a?c"], &[b"ac", b"abbc"]);
+        check(b"a*", &[b"a", b"abc"], &[b"", b"ba"]);
+        check(b"*c", &[b"c", b"abc", b"cc"], &[b"", b"ca"]);
+        check(
+            b"a*b*c",
+            &[b"abc", b"a-b-c", b"abbcc", b"abcbc"],
+            &[b"acb", b"ab"],
+        );
+        check(b"*aab", &[b"aab", b"aaab", b"aabaab"], &[b"aaba"]);
+        check(b"h[ae]llo", &[b"hallo", b"hello"], &[b"hillo", b"hllo"]);
+        check(b"h[^e]llo", &[b"hallo"], &[b"hello", b"hllo"]);
+        check(b"[a-c]", &[b"a", b"b", b"c"], &[b"d", b"-"]);
+        check(b"[c-a]", &[b"a", b"b", b"c"], &[b"d"]);
+        check(b"[a-]", &[b"]", b"a"], &[b"-", b"["]);
+        check(b"[a-]x", &[], &[b"ax", b"]x", b"-x"]);
+        check(b"[]", &[], &[b"", b"]", b"a"]);
+        check(b"[^]", &[b"a", b"]"], &[b""]);
+        check(b"[", &[], &[b"[", b""]);
+        check(b"[^", &[b"["], &[b""]);
+        check(b"[ab", &[b"a", b"b"], &[b"c", b"[ab"]);
+        check(b"[\\]]", &[b"]"], &[b"\\", b"\\]"]);
+        check(b"[\\", &[b"\\"], &[b"["]);
+        check(b"\\*", &[b"*"], &[b"a", b"\\*", b"\\"]);
+        check(b"\\", &[b"\\"], &[b""]);
+        check(b"\\\\", &[b"\\"], &[b"\\\\"]);
+        check(b"*\\?", &[b"?", b"a?"], &[b"a"]);
+        // As signed bytes 0xff comes first, so that this range reaches from 0xff up to `a`.
+        check(b"[a-\xff]", &[b"\xff", b"\0", b"a"], &[b"b", b"\x80"]);
+        check(b"a\0*", &[b"a\0", b"a\0b"], &[b"a", b"ab"]);
+    }
+
+    #[test]
+    fn without_case() {
+        fn check(pattern: &str, text: &str, expected: bool) {
+            assert_eq!(
+                matches(pattern.as_bytes(), text.as_bytes(), true),
+                expected,
+                "{pattern} {text}"
+            );
+        }
+        check("MAX*Policy", "maxmemory-policy", true);
+        check("*Z", "az", true);
+        check("[A-C]", "b", true);
+        check("[^A-C]", "b", false);
+        check("\\A", "a", true);
+        check("[\\A]", "a", false);
+        check("[\\a]", "A", false);
+        check("[Z-a]", "a", false);
+        check("[A-z]", "_", false);
+    }
+
+    #[test]
+    fn many_stars_stay_cheap() {
+        let pattern = b"a*".repeat(2000);
+        let text = b"a".repeat(50_000);
+        assert!(matches(&pattern, &text, false));
+        assert!(!matches(&[&pattern[..], b"b"].concat(), &text, false));
+    }
+
+    #[test]
+    fn literal_parts() {
+        fn check(pattern: &str, prefix: &str) {
+            assert_eq!(literal_prefix(pattern.as_bytes()), prefix.as_bytes());
+            assert_eq!(is_literal(pattern.as_bytes()), pattern == prefix);
+        }
+        check("", "");
+        check("key]^-", "key]^-");
+        check("key:*", "key:");
+        check("key?", "key");
+        check("k[e]y", "k");
+        check("k\\ey", "k");
+    }
+
+    /// The definition: a star tries every split, everything else one byte.
+    fn naive(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
+        match (pattern, text) {
+            ([b'*', after @ ..], _) => {
+                (0..=text.len()).any(|skipped| naive(after, &text[skipped..], nocase))
+            }
+            ([], []) => true,
+            (_, []) => false,
+            (_, [byte, rest @ ..]) => {
+                match_one(pattern, *byte, nocase).is_some_and(|after| naive(after, rest, nocase))
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_definition(
+            pattern in r"[ab*?\[\]^\\-]{0,9}", text in r"[abAB\[\\-]{1,9}", nocase: bool
+        ) {
+            let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+            prop_assert_eq!(matches(pattern, text, nocase), naive(pattern, text, nocase));
+        }
+    }
 }

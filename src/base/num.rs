@@ -76,12 +76,11 @@ fn parse_digits(digits: &[u8]) -> Option<u64> {
 /// Eight digits at once: each step adds neighbours, so that three multiplications do what eight would.
 #[inline]
 fn parse_eight_digits(chunk: [u8; 8]) -> Option<u64> {
+    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    const THREES: u64 = 0x3030_3030_3030_3030;
     let word = u64::from_le_bytes(chunk);
-    // A byte is a digit if its high nibble is 3 and stays 3 when 6 is added.
-    let above_nine = word.wrapping_add(0x0606_0606_0606_0606);
-    if (word | above_nine) & 0xf0f0_f0f0_f0f0_f0f0 != 0x3030_3030_3030_3030
-        || word & 0xf0f0_f0f0_f0f0_f0f0 != 0x3030_3030_3030_3030
-    {
+    // A byte is a digit if its high nibble is 3, and still is when 6 is added.
+    if word & HIGH != THREES || word.wrapping_add(0x0606_0606_0606_0606) & HIGH != THREES {
         return None;
     }
     let digits = word & 0x0f0f_0f0f_0f0f_0f0f;
@@ -468,4 +467,277 @@ pub fn humanize_bytes(bytes: u64) -> String {
 #[inline]
 pub fn equals_ignore_case(left: &[u8], right: &[u8]) -> bool {
     left.eq_ignore_ascii_case(right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers() {
+        fn check(text: &str, expected: Option<i64>) {
+            assert_eq!(parse_i64(text.as_bytes()), expected, "{text:?}");
+            let unsigned = expected.and_then(|value| u64::try_from(value).ok());
+            if text.len() < 19 {
+                assert_eq!(parse_u64(text.as_bytes()), unsigned, "{text:?} unsigned");
+            }
+            if let Some(value) = expected {
+                assert_eq!(
+                    format_i64(&mut [0; INTEGER_TEXT_MAX], value),
+                    text.as_bytes()
+                );
+                assert_eq!(digits10_i64(value), text.len());
+            }
+        }
+        for good in [
+            0,
+            1,
+            -1,
+            9,
+            10,
+            -10,
+            12_345_678,
+            123_456_789,
+            -100_000_000,
+            i64::MAX,
+            i64::MIN,
+        ] {
+            check(&good.to_string(), Some(good));
+        }
+        for bad in [
+            "",
+            "-",
+            "--1",
+            "+1",
+            " 1",
+            "1 ",
+            "1\0",
+            "-0",
+            "00",
+            "01",
+            "-01",
+            "1.0",
+            "0x1",
+            "1e3",
+            "12345678a",
+            "1234567a8",
+            "1/345678",
+            "1:345678",
+            "1\u{e9}45678",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "18446744073709551616",
+            "99999999999999999999",
+            "100000000000000000000",
+            "-100000000000000000000",
+        ] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn every_length_and_every_wrong_byte() {
+        let digits = b"1234567890123456789";
+        for len in 1..=digits.len() {
+            let text = &digits[..len];
+            let expected: u64 = std::str::from_utf8(text).unwrap().parse().unwrap();
+            assert_eq!(parse_u64(text), Some(expected));
+            for at in 0..len {
+                for byte in (0..=255u8).filter(|byte| !byte.is_ascii_digit()) {
+                    let mut wrong = text.to_vec();
+                    wrong[at] = byte;
+                    assert_eq!(parse_u64(&wrong), None, "{wrong:?}");
+                }
+            }
+        }
+        assert_eq!(parse_u64(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(parse_u64(b"18446744073709551616"), None);
+        assert_eq!(parse_u64(b"1844674407370955161x"), None);
+    }
+
+    #[test]
+    fn digit_counts() {
+        for power in 0..20 {
+            let value = 10u64.pow(power);
+            assert_eq!(digits10(value), power as usize + 1);
+            assert_eq!(digits10(value - 1), (power as usize).max(1));
+        }
+    }
+
+    #[test]
+    fn floats() {
+        fn check(text: &str, expected: &str) {
+            let mut buffer = [0; F64_TEXT_MAX];
+            let printed = parse_f64(text.as_bytes()).map_or(&b"refused"[..], |value| {
+                format_f64_shortest(&mut buffer, value)
+            });
+            assert_eq!(std::str::from_utf8(printed).unwrap(), expected, "{text:?}");
+        }
+        // What ZADD and ZSCORE of Valkey 8.1.1 answered, but for -0, which ZADD stores as 0.
+        for (text, expected) in [
+            ("0", "0"),
+            ("-0", "-0"),
+            ("+5", "5"),
+            ("00012", "12"),
+            (".5", "0.5"),
+            ("5.", "5"),
+            ("1E5", "100000"),
+            ("0x1p3", "8"),
+            ("0X1P+3", "8"),
+            ("0x1p-3", "0.125"),
+            ("0x.8", "0.5"),
+            ("0x8.", "8"),
+            ("-0x1.8", "-1.5"),
+            ("0e99999999999999999999", "0"),
+            ("0x0p-99999", "0"),
+            ("inf", "inf"),
+            ("+INF", "inf"),
+            ("-infinity", "-inf"),
+            ("1e-320", "1e-320"),
+            ("0x1.0001p-1075", "5e-324"),
+            ("2.4703282292062328e-324", "5e-324"),
+            ("0x1.fffffffffffff7fp1023", "1.7976931348623157e+308"),
+            // Half-way cases: to even, unless something is left however far behind.
+            ("0x1.00000000000008p0", "1"),
+            ("0x1.00000000000018p0", "1.0000000000000004"),
+            (
+                "0x1.00000000000008000000000000000000000000000000001p0",
+                "1.0000000000000002",
+            ),
+            ("0x0.000000000000000000000000000000000000001p156", "1"),
+            ("0x10000000000000000000000000000000000000000p-160", "1"),
+            ("4611686018427387904", "4611686018427387904"),
+            ("4611686018427389952", "4611686018427390000"),
+            ("1e18", "1000000000000000000"),
+            ("1e19", "1e+19"),
+            ("123456789e11", "1.23456789e+19"),
+            ("0.001234", "0.001234"),
+            ("0.00001", "0.00001"),
+            ("0.0000001", "1e-7"),
+            ("12345.678901234567", "1.2345678901234567e+4"),
+            ("-1234.5678901234567", "-1234.5678901234567"),
+            ("1.5e300", "1.5e+300"),
+            ("-1.7976931348623157e308", "-1.7976931348623157e+308"),
+        ] {
+            check(text, expected);
+        }
+        for text in [
+            "",
+            " ",
+            ".",
+            "+",
+            "-",
+            "--1",
+            "+-1",
+            "e5",
+            "1e",
+            "1e+",
+            "1_0",
+            "1,5",
+            "0b1",
+            "0x",
+            "0x.",
+            "0x1p",
+            "0x1p+",
+            "0x1.1.1",
+            "0x1g",
+            "-0xp1",
+            " 1",
+            "1 ",
+            "1\t",
+            "\u{0}1",
+            "1\u{0}",
+            "nan",
+            "-NaN",
+            "nan(1)",
+            "infin",
+            "infinityx",
+            "1e400",
+            "-1e400",
+            "1e-400",
+            "1e99999999999999999999",
+            "0x1p99999999999999999999",
+            "0x1p1024",
+            "0x1.fffffffffffff8p1023",
+            "0x1p-1075",
+            "0x1p-1080",
+            "2.4703282292062327e-324",
+            "1.7976931348623159e308",
+            "\u{661}",
+            "inf\u{e9}",
+        ] {
+            check(text, "refused");
+        }
+    }
+
+    #[test]
+    fn shortest_text_reads_back() {
+        let mut bits = 1u64;
+        for _ in 0..200_000 {
+            bits = bits
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let value = f64::from_bits(bits);
+            if value.is_finite() {
+                let mut buffer = [0; F64_TEXT_MAX];
+                let text = format_f64_shortest(&mut buffer, value);
+                assert_eq!(parse_f64(text), Some(value), "{value:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn memory_sizes() {
+        fn check(text: &str, expected: Option<u64>) {
+            assert_eq!(parse_memory(text.as_bytes()), expected, "{text:?}");
+        }
+        for (text, expected) in [
+            ("", 0),
+            ("mb", 0),
+            ("0", 0),
+            ("007", 7),
+            ("5b", 5),
+            ("1k", 1000),
+            ("1Kb", 1024),
+            ("2m", 2_000_000),
+            ("2MB", 2 << 20),
+            ("3G", 3_000_000_000),
+            ("3gb", 3 << 30),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            check(text, Some(expected));
+        }
+        for text in [
+            "1x",
+            "1kbb",
+            "-1",
+            "+1",
+            " 1",
+            "1 mb",
+            "1.5mb",
+            "0x10",
+            "18446744073709551616",
+        ] {
+            check(text, None);
+        }
+        check("17179869183gb", Some((u64::MAX >> 30) << 30));
+        check("17179869184gb", None);
+    }
+
+    #[test]
+    fn sizes_for_people() {
+        fn check(bytes: u64, expected: &str) {
+            assert_eq!(humanize_bytes(bytes), expected);
+        }
+        check(0, "0B");
+        check(1023, "1023B");
+        check(1024, "1.00K");
+        check(1_572_864, "1.50M");
+        check((1 << 30) - 1, "1024.00M");
+        check(1 << 30, "1.00G");
+        check(1 << 40, "1.00T");
+        check(3 << 49, "1.50P");
+        check(1 << 60, "1152921504606846976B");
+        check(u64::MAX, "18446744073709551615B");
+    }
 }

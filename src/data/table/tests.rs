@@ -47,7 +47,7 @@ struct Keys(Table<Key>);
 
 impl Keys {
     fn new() -> Keys {
-        Keys(Table::new(Hasher { k0: 1, k1: 2 }))
+        Keys(Table::new(Hasher::new(1, 2)))
     }
 
     fn find(&self, value: u64) -> Option<Place> {
@@ -146,9 +146,10 @@ fn memory_follows_the_number_of_entries_both_ways() {
     let mut table = Keys::new();
     for n in 1..=200_000u64 {
         table.insert(n);
-        if n >= 10_000 && n.is_multiple_of(1000) {
+        // Below that, the segment that was added last weighs too much.
+        if n >= 50_000 && n.is_multiple_of(1000) {
             let each = table.0.bytes() as f64 / n as f64;
-            assert!((10.0..15.0).contains(&each), "{each} bytes an entry at {n}");
+            assert!((10.0..14.0).contains(&each), "{each} bytes an entry at {n}");
         }
     }
     for n in 1..=200_000u64 {
