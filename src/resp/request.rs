@@ -1,1 +1,647 @@
-//! (empty)
+//! Requests, cut in place: an argument is a span of the buffer it arrived in.
+//!
+//! [`parse`] reads one request, a RESP array of bulk strings or an inline line, and appends one
+//! [`Span`] an argument; it neither copies nor allocates beyond the caller's span vector. The only
+//! bytes it changes are those of an inline line with quotes, unescaped where they stand.
+//!
+//! A frame that is not whole yet is left alone: the caller keeps its bytes and a [`Progress`], so
+//! that a frame of a million arguments that arrives in small reads is walked once, and cut once
+//! when its last byte is there. Announced counts and lengths are believed only when their bytes
+//! have come: nothing is reserved because a header says so.
+//!
+//! What is accepted and refused, and at which byte, depends only on the bytes, never on how the
+//! reads cut them. Limits and texts are those of Redis 7.2. Owning buffers, sizing them and closing
+//! the client after an error are the caller's business.
+
+use std::ops::{Index, Range};
+
+use memchr::{memchr, memchr2};
+
+/// An inline line, and the line of a count or a length, ends within that many bytes.
+pub const LINE_BYTES_MAX: usize = 64 * 1024;
+/// The most arguments a client may send before it has authenticated.
+const UNAUTHENTICATED_ARGS_MAX: i64 = 10;
+/// The longest argument a client may send before it has authenticated.
+const UNAUTHENTICATED_BULK_BYTES_MAX: usize = 16 * 1024;
+
+/// Where an argument lies in the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    start: usize,
+    len: usize,
+}
+
+impl Span {
+    /// The bytes from `start` on, `len` of them.
+    pub fn new(start: usize, len: usize) -> Span {
+        Span { start, len }
+    }
+
+    /// The bytes as a range of the buffer.
+    pub fn range(self) -> Range<usize> {
+        self.start..self.start + self.len
+    }
+}
+
+/// The arguments of one request, the command's name first.
+#[derive(Clone, Copy)]
+pub struct Argv<'a> {
+    bytes: &'a [u8],
+    spans: &'a [Span],
+}
+
+impl<'a> Argv<'a> {
+    /// The arguments that `spans` cuts from `bytes`.
+    pub fn new(bytes: &'a [u8], spans: &'a [Span]) -> Argv<'a> {
+        Argv { bytes, spans }
+    }
+
+    /// How many arguments there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The argument at `index`, if there are that many.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
+        self.spans.get(index).map(|span| &self.bytes[span.range()])
+    }
+
+    /// The argument at `index`, which the caller knows to exist.
+    #[inline]
+    pub fn at(&self, index: usize) -> &'a [u8] {
+        &self.bytes[self.spans[index].range()]
+    }
+
+    /// The arguments without the first `n`; none if there are no more than `n`.
+    #[inline]
+    pub fn tail(&self, n: usize) -> Argv<'a> {
+        Argv {
+            bytes: self.bytes,
+            spans: self.spans.get(n..).unwrap_or_default(),
+        }
+    }
+
+    /// The arguments in order.
+    #[inline]
+    pub fn iter(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &'a [u8]> + ExactSizeIterator + Clone + use<'a> {
+        let bytes = self.bytes;
+        self.spans.iter().map(move |span| &bytes[span.range()])
+    }
+}
+
+impl Index<usize> for Argv<'_> {
+    type Output = [u8];
+
+    #[inline]
+    fn index(&self, index: usize) -> &[u8] {
+        self.at(index)
+    }
+}
+
+impl std::fmt::Debug for Argv<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(
+                self.iter()
+                    .map(|argument| argument.escape_ascii().to_string()),
+            )
+            .finish()
+    }
+}
+
+/// Arguments that outlive the buffer they came in: one allocation for the bytes, one for the spans.
+#[derive(Clone)]
+pub struct OwnedArgv {
+    bytes: Box<[u8]>,
+    spans: Box<[Span]>,
+}
+
+impl OwnedArgv {
+    /// The arguments `slices`, copied.
+    pub fn from_slices(slices: &[&[u8]]) -> OwnedArgv {
+        OwnedArgv::copy(slices.iter().copied())
+    }
+
+    /// The arguments, borrowed.
+    #[inline]
+    pub fn as_argv(&self) -> Argv<'_> {
+        Argv {
+            bytes: &self.bytes,
+            spans: &self.spans,
+        }
+    }
+
+    /// The heap bytes it holds.
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.len() + size_of_val(&*self.spans)
+    }
+
+    fn copy<'a>(arguments: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> OwnedArgv {
+        let mut bytes = Vec::with_capacity(arguments.clone().map(<[u8]>::len).sum());
+        let mut spans = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            spans.push(Span {
+                start: bytes.len(),
+                len: argument.len(),
+            });
+            bytes.extend_from_slice(argument);
+        }
+        OwnedArgv {
+            bytes: bytes.into_boxed_slice(),
+            spans: spans.into_boxed_slice(),
+        }
+    }
+}
+
+impl From<Argv<'_>> for OwnedArgv {
+    fn from(argv: Argv<'_>) -> OwnedArgv {
+        OwnedArgv::copy(argv.iter())
+    }
+}
+
+impl std::fmt::Debug for OwnedArgv {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.as_argv().fmt(f)
+    }
+}
+
+/// What a client may send.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest argument (`proto-max-bulk-len`).
+    pub bulk_bytes_max: usize,
+    /// Whether the client has authenticated, or need not; one that has not may send little.
+    pub authenticated: bool,
+}
+
+/// What [`parse`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// A request; its arguments were appended to the spans.
+    Request {
+        /// The bytes it took.
+        consumed: usize,
+    },
+    /// Nothing to run: an empty line, or a count of zero or less.
+    Empty {
+        /// The bytes it took.
+        consumed: usize,
+    },
+    /// The frame is not whole yet.
+    Incomplete,
+    /// The frame is wrong; where the next one would start is unknown.
+    Error(ProtocolError),
+}
+
+/// Why a frame was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolError {
+    /// No line end in the first 64 KiB of an inline request.
+    InlineTooBig,
+    /// No line end in the first 64 KiB of an argument count.
+    CountTooBig,
+    /// An argument count that is no number, or above `i32::MAX`.
+    InvalidCount,
+    /// More arguments than a client may send before it authenticates.
+    UnauthenticatedCount,
+    /// No line end in the first 64 KiB of an argument length.
+    LengthTooBig,
+    /// Another byte where the `$` of an argument should be.
+    ExpectedDollar(u8),
+    /// An argument length that is no number, negative, or above `proto-max-bulk-len`.
+    InvalidLength,
+    /// A longer argument than a client may send before it authenticates.
+    UnauthenticatedLength,
+    /// An inline request with an open quote, or text directly after a closing one.
+    UnbalancedQuotes,
+}
+
+impl ProtocolError {
+    /// The text the client is sent, without the `ERR` before it.
+    pub fn text(self) -> String {
+        let what = match self {
+            ProtocolError::InlineTooBig => "too big inline request",
+            ProtocolError::CountTooBig => "too big mbulk count string",
+            ProtocolError::InvalidCount => "invalid multibulk length",
+            ProtocolError::UnauthenticatedCount => "unauthenticated multibulk length",
+            ProtocolError::LengthTooBig => "too big bulk count string",
+            ProtocolError::ExpectedDollar(found) => {
+                return format!("Protocol error: expected '$', got '{}'", found as char);
+            }
+            ProtocolError::InvalidLength => "invalid bulk length",
+            ProtocolError::UnauthenticatedLength => "unauthenticated bulk length",
+            ProtocolError::UnbalancedQuotes => "unbalanced quotes in request",
+        };
+        format!("Protocol error: {what}")
+    }
+}
+
+/// How far an incomplete frame was read. A client keeps one beside the bytes of its frame; a whole
+/// frame never touches it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The frame is not whole with fewer bytes than this; 0 for a fresh frame.
+    needed: usize,
+    /// Where the first argument begins that is not whole, relative to the frame.
+    resume: usize,
+    /// How many arguments are not whole; 0 while the first line is not.
+    args_left: usize,
+    /// No line that is still open ends before this, relative to the frame.
+    searched: usize,
+}
+
+impl Progress {
+    /// The least number of bytes the whole frame has, as far as it is known; 0 for a fresh one.
+    /// It grows with what the client announces: the caller caps what it reserves.
+    pub fn bytes_needed(&self) -> usize {
+        self.needed
+    }
+}
+
+/// Parses the request that starts at `at`. Its spans are positions in `buf`; when there is no
+/// request, `spans` is left as it was.
+#[inline]
+pub fn parse(
+    buf: &mut [u8],
+    at: usize,
+    spans: &mut Vec<Span>,
+    limits: &Limits,
+    progress: &mut Progress,
+) -> Parsed {
+    let spans_before = spans.len();
+    let found = match buf.get(at) {
+        None => return Parsed::Incomplete,
+        Some(_) if progress.needed != 0 => parse_resumed(buf, at, spans, limits, progress),
+        Some(b'*') => multibulk(buf, at, spans, limits, 0),
+        Some(_) => inline(buf, at, spans, 0),
+    };
+    match found {
+        Ok(end) if spans.len() > spans_before => Parsed::Request { consumed: end - at },
+        Ok(end) => Parsed::Empty { consumed: end - at },
+        Err(stop) => {
+            spans.truncate(spans_before);
+            match *stop {
+                Stop::Incomplete(so_far) => {
+                    *progress = so_far;
+                    Parsed::Incomplete
+                }
+                Stop::Error(error) => Parsed::Error(error),
+            }
+        }
+    }
+}
+
+/// Why parsing ended before the frame did. Boxed so that the results on the hot path stay small.
+enum Stop {
+    Incomplete(Progress),
+    Error(ProtocolError),
+}
+
+type Result<T> = std::result::Result<T, Box<Stop>>;
+
+#[cold]
+fn refuse(error: ProtocolError) -> Box<Stop> {
+    Box::new(Stop::Error(error))
+}
+
+#[cold]
+fn incomplete(progress: Progress) -> Box<Stop> {
+    Box::new(Stop::Incomplete(progress))
+}
+
+/// Goes on with a frame that was incomplete: counts the arguments that have come since, and cuts
+/// the frame from its start once all are there.
+#[cold]
+fn parse_resumed(
+    buf: &mut [u8],
+    at: usize,
+    spans: &mut Vec<Span>,
+    limits: &Limits,
+    progress: &mut Progress,
+) -> Result<usize> {
+    if buf.len() - at < progress.needed {
+        return Err(incomplete(*progress));
+    }
+    if progress.args_left != 0 {
+        arguments(
+            buf,
+            at,
+            progress.resume,
+            progress.args_left,
+            progress.searched,
+            limits,
+            |_| (),
+        )?;
+    }
+    let searched = if progress.args_left == 0 {
+        progress.searched
+    } else {
+        0
+    };
+    let end = match buf[at] {
+        b'*' => multibulk(buf, at, spans, limits, searched)?,
+        _ => inline(buf, at, spans, searched)?,
+    };
+    *progress = Progress::default();
+    Ok(end)
+}
+
+/// Cuts a RESP array; gives the position after it.
+#[inline]
+fn multibulk(
+    buf: &[u8],
+    at: usize,
+    spans: &mut Vec<Span>,
+    limits: &Limits,
+    searched: usize,
+) -> Result<usize> {
+    let (count, next) = match short_header(buf, at, b'*') {
+        Some((count, next)) => (count as i64, next),
+        None => count_line(buf, at, searched)?,
+    };
+    if count > UNAUTHENTICATED_ARGS_MAX && !limits.authenticated {
+        return Err(refuse(ProtocolError::UnauthenticatedCount));
+    }
+    if count <= 0 {
+        return Ok(next);
+    }
+    arguments(buf, at, next - at, count as usize, 0, limits, |span| {
+        spans.push(span)
+    })
+}
+
+/// Walks `args_left` arguments from `from`, relative to the frame, and gives each to `found`; gives
+/// the position after the last.
+#[inline(always)]
+fn arguments(
+    buf: &[u8],
+    at: usize,
+    from: usize,
+    args_left: usize,
+    searched: usize,
+    limits: &Limits,
+    mut found: impl FnMut(Span),
+) -> Result<usize> {
+    let mut position = at + from;
+    let mut searched = searched;
+    let len_max = match limits.authenticated {
+        true => limits.bulk_bytes_max,
+        false => limits.bulk_bytes_max.min(UNAUTHENTICATED_BULK_BYTES_MAX),
+    };
+    for left in (1..=args_left).rev() {
+        let (len, start) = match short_header(buf, position, b'$') {
+            Some(header) => header,
+            None => length_line(buf, at, position, left, searched)?,
+        };
+        if len > len_max {
+            return Err(refuse(match len > limits.bulk_bytes_max {
+                true => ProtocolError::InvalidLength,
+                false => ProtocolError::UnauthenticatedLength,
+            }));
+        }
+        // The two bytes after the argument are skipped, not checked, as Redis does.
+        if buf.len() < start || buf.len() - start < len + 2 {
+            return Err(incomplete(Progress {
+                needed: (start - at).saturating_add(len + 2),
+                resume: position - at,
+                args_left: left,
+                searched: 0,
+            }));
+        }
+        found(Span { start, len });
+        position = start + len + 2;
+        searched = 0;
+    }
+    Ok(position)
+}
+
+/// Reads `marker`, one or two digits and a line end: nearly every header there is. `None` if it is
+/// anything else, or at the very end of the buffer.
+#[inline(always)]
+fn short_header(buf: &[u8], at: usize, marker: u8) -> Option<(usize, usize)> {
+    let window = u64::from_le_bytes(*buf.get(at..)?.first_chunk()?);
+    // What is expected becomes zero, a digit its value; the marker's byte goes to the top.
+    let one = window as u32 ^ u32::from_le_bytes([marker, b'0', b'\r', b'\n']);
+    let digit = one.rotate_right(8);
+    if digit <= 9 {
+        return Some((digit as usize, at + 4));
+    }
+    let two = (window ^ u64::from_le_bytes([marker, b'0', b'0', b'\r', b'\n', 0, 0, 0])) << 24;
+    let digits = two.rotate_right(32);
+    let (tens, units) = (digits & 0xff, digits >> 8);
+    if units <= 9 && (1..=9).contains(&tens) {
+        return Some((tens as usize * 10 + units as usize, at + 5));
+    }
+    None
+}
+
+/// Reads the line of an argument count; gives the count and the position after the line.
+#[cold]
+fn count_line(buf: &[u8], at: usize, searched: usize) -> Result<(i64, usize)> {
+    match line(buf, at, searched) {
+        Line::Whole(end) => match strict_number(&buf[at + 1..end]) {
+            Some(count) if count <= i64::from(i32::MAX) => Ok((count, end + 2)),
+            _ => Err(refuse(ProtocolError::InvalidCount)),
+        },
+        Line::Open { searched } => Err(incomplete(Progress {
+            needed: buf.len() - at + 1,
+            resume: 0,
+            args_left: 0,
+            searched,
+        })),
+        Line::TooLong => Err(refuse(ProtocolError::CountTooBig)),
+    }
+}
+
+/// Reads the line of an argument's length; gives the length and the position after the line.
+#[inline(never)]
+fn length_line(
+    buf: &[u8],
+    frame: usize,
+    at: usize,
+    args_left: usize,
+    searched: usize,
+) -> Result<(usize, usize)> {
+    match line(buf, at, (frame + searched).saturating_sub(at)) {
+        Line::Whole(_) if buf[at] != b'$' => Err(refuse(ProtocolError::ExpectedDollar(buf[at]))),
+        Line::Whole(end) => match strict_number(&buf[at + 1..end]) {
+            Some(len) if len >= 0 => Ok((len as usize, end + 2)),
+            _ => Err(refuse(ProtocolError::InvalidLength)),
+        },
+        Line::Open { searched } => Err(incomplete(Progress {
+            needed: buf.len() - frame + 1,
+            resume: at - frame,
+            args_left,
+            searched: at - frame + searched,
+        })),
+        Line::TooLong => Err(refuse(ProtocolError::LengthTooBig)),
+    }
+}
+
+enum Line {
+    /// Where its carriage return is.
+    Whole(usize),
+    /// How many of its bytes hold no carriage return.
+    Open {
+        searched: usize,
+    },
+    TooLong,
+}
+
+/// Finds the carriage return of the line at `at`, not in its first `searched` bytes, and wants
+/// one more byte after it, which like Redis it does not look at.
+fn line(buf: &[u8], at: usize, searched: usize) -> Line {
+    let rest = buf.get(at..).unwrap_or_default();
+    let window = &rest[..rest.len().min(LINE_BYTES_MAX + 1)];
+    match memchr(b'\r', &window[searched..]) {
+        Some(found) if searched + found + 1 < rest.len() => Line::Whole(at + searched + found),
+        Some(found) => Line::Open {
+            searched: searched + found,
+        },
+        None if rest.len() > LINE_BYTES_MAX => Line::TooLong,
+        None => Line::Open {
+            searched: rest.len(),
+        },
+    }
+}
+
+/// A number in the only form the protocol has for it: no plus, no leading zero, no minus zero.
+fn strict_number(digits: &[u8]) -> Option<i64> {
+    let (negative, digits) = match digits {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    match digits {
+        [b'0'] if !negative => return Some(0),
+        [b'1'..=b'9', ..] => {}
+        _ => return None,
+    }
+    let mut value = 0i64;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        let digit = if negative {
+            -i64::from(digit)
+        } else {
+            i64::from(digit)
+        };
+        value = value.checked_mul(10)?.checked_add(digit)?;
+    }
+    Some(value)
+}
+
+/// Cuts an inline line; gives the position after it. A zero byte hides the line end behind it, as
+/// it does in Redis: such a line is never whole.
+#[cold]
+fn inline(buf: &mut [u8], at: usize, spans: &mut Vec<Span>, searched: usize) -> Result<usize> {
+    let rest = buf.len() - at;
+    let window = &buf[at..at + rest.min(LINE_BYTES_MAX + 1)];
+    let end = match memchr2(b'\n', 0, &window[searched..]) {
+        Some(found) if window[searched + found] == b'\n' => at + searched + found,
+        _ if rest > LINE_BYTES_MAX => return Err(refuse(ProtocolError::InlineTooBig)),
+        found => {
+            return Err(incomplete(Progress {
+                needed: rest + 1,
+                resume: 0,
+                args_left: 0,
+                searched: found.map_or(rest, |found| searched + found),
+            }));
+        }
+    };
+    let text_end = if end > at && buf[end - 1] == b'\r' {
+        end - 1
+    } else {
+        end
+    };
+    split_words(buf, at..text_end, spans)?;
+    Ok(end + 1)
+}
+
+/// Splits a line at its blanks and takes its quotes away, in place.
+fn split_words(buf: &mut [u8], line: Range<usize>, spans: &mut Vec<Span>) -> Result<()> {
+    let mut read = line.start;
+    loop {
+        while read < line.end && is_blank(buf[read]) {
+            read += 1;
+        }
+        if read == line.end {
+            return Ok(());
+        }
+        let start = read;
+        let len = unquote_word(&mut buf[..line.end], &mut read)?;
+        spans.push(Span { start, len });
+    }
+}
+
+/// Unescapes the word at `read` where it stands and moves `read` past it; gives its length.
+fn unquote_word(line: &mut [u8], read: &mut usize) -> Result<usize> {
+    let start = *read;
+    let mut write = start;
+    let mut quote = None;
+    while let Some(&byte) = line.get(*read) {
+        let mut value = byte;
+        let mut taken = 1;
+        match (quote, byte) {
+            (None, b' ' | b'\n' | b'\r' | b'\t') => break,
+            (None, b'"' | b'\'') => {
+                quote = Some(byte);
+                *read += 1;
+                continue;
+            }
+            (None, _) => {}
+            (Some(open), _) if byte == open => {
+                if line.get(*read + 1).is_some_and(|&after| !is_blank(after)) {
+                    return Err(refuse(ProtocolError::UnbalancedQuotes));
+                }
+                *read += 1;
+                return Ok(write - start);
+            }
+            (Some(b'"'), b'\\') => (value, taken) = escape(&line[*read..]),
+            (Some(b'\''), b'\\') if line.get(*read + 1) == Some(&b'\'') => {
+                (value, taken) = (b'\'', 2)
+            }
+            (Some(_), _) => {}
+        }
+        line[write] = value;
+        write += 1;
+        *read += taken;
+    }
+    match quote {
+        None => Ok(write - start),
+        Some(_) => Err(refuse(ProtocolError::UnbalancedQuotes)),
+    }
+}
+
+/// The byte that the escape at the start of `text` stands for, and how many bytes the escape has.
+fn escape(text: &[u8]) -> (u8, usize) {
+    let hex = |digit: u8| (digit as char).to_digit(16).map(|value| value as u8);
+    match *text {
+        [_, b'x', high, low, ..] if hex(high).is_some() && hex(low).is_some() => {
+            (hex(high).unwrap_or(0) << 4 | hex(low).unwrap_or(0), 4)
+        }
+        [_, b'n', ..] => (b'\n', 2),
+        [_, b'r', ..] => (b'\r', 2),
+        [_, b't', ..] => (b'\t', 2),
+        [_, b'b', ..] => (8, 2),
+        [_, b'a', ..] => (7, 2),
+        [_, other, ..] => (other, 2),
+        _ => (b'\\', 1),
+    }
+}
+
+/// What C calls a space.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
