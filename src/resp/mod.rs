@@ -1,5 +1,6 @@
 //! The wire protocol: requests are parsed in place, replies are written once.
 
+pub mod argv;
 pub mod error;
 pub mod reply;
 pub mod request;

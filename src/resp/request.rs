@@ -13,167 +13,18 @@
 //! reads cut them. Limits and texts are those of Redis 7.2. Owning buffers, sizing them and closing
 //! the client after an error are the caller's business.
 
-use std::ops::{Index, Range};
+use std::ops::Range;
 
 use memchr::{memchr, memchr2};
+
+pub use super::argv::{Argv, OwnedArgv, Span};
 
 /// An inline line, and the line of a count or a length, ends within that many bytes.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 /// The most arguments a client may send before it has authenticated.
-const UNAUTHENTICATED_ARGS_MAX: i64 = 10;
+const UNAUTHENTICATED_ARGS_MAX: usize = 10;
 /// The longest argument a client may send before it has authenticated.
 const UNAUTHENTICATED_BULK_BYTES_MAX: usize = 16 * 1024;
-
-/// Where an argument lies in the buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    start: usize,
-    len: usize,
-}
-
-impl Span {
-    /// The bytes from `start` on, `len` of them.
-    pub fn new(start: usize, len: usize) -> Span {
-        Span { start, len }
-    }
-
-    /// The bytes as a range of the buffer.
-    pub fn range(self) -> Range<usize> {
-        self.start..self.start + self.len
-    }
-}
-
-/// The arguments of one request, the command's name first.
-#[derive(Clone, Copy)]
-pub struct Argv<'a> {
-    bytes: &'a [u8],
-    spans: &'a [Span],
-}
-
-impl<'a> Argv<'a> {
-    /// The arguments that `spans` cuts from `bytes`.
-    pub fn new(bytes: &'a [u8], spans: &'a [Span]) -> Argv<'a> {
-        Argv { bytes, spans }
-    }
-
-    /// How many arguments there are.
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.spans.len()
-    }
-
-    /// Whether there are none.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
-    /// The argument at `index`, if there are that many.
-    #[inline]
-    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
-        self.spans.get(index).map(|span| &self.bytes[span.range()])
-    }
-
-    /// The argument at `index`, which the caller knows to exist.
-    #[inline]
-    pub fn at(&self, index: usize) -> &'a [u8] {
-        &self.bytes[self.spans[index].range()]
-    }
-
-    /// The arguments without the first `n`; none if there are no more than `n`.
-    #[inline]
-    pub fn tail(&self, n: usize) -> Argv<'a> {
-        Argv {
-            bytes: self.bytes,
-            spans: self.spans.get(n..).unwrap_or_default(),
-        }
-    }
-
-    /// The arguments in order.
-    #[inline]
-    pub fn iter(
-        &self,
-    ) -> impl DoubleEndedIterator<Item = &'a [u8]> + ExactSizeIterator + Clone + use<'a> {
-        let bytes = self.bytes;
-        self.spans.iter().map(move |span| &bytes[span.range()])
-    }
-}
-
-impl Index<usize> for Argv<'_> {
-    type Output = [u8];
-
-    #[inline]
-    fn index(&self, index: usize) -> &[u8] {
-        self.at(index)
-    }
-}
-
-impl std::fmt::Debug for Argv<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(
-                self.iter()
-                    .map(|argument| argument.escape_ascii().to_string()),
-            )
-            .finish()
-    }
-}
-
-/// Arguments that outlive the buffer they came in: one allocation for the bytes, one for the spans.
-#[derive(Clone)]
-pub struct OwnedArgv {
-    bytes: Box<[u8]>,
-    spans: Box<[Span]>,
-}
-
-impl OwnedArgv {
-    /// The arguments `slices`, copied.
-    pub fn from_slices(slices: &[&[u8]]) -> OwnedArgv {
-        OwnedArgv::copy(slices.iter().copied())
-    }
-
-    /// The arguments, borrowed.
-    #[inline]
-    pub fn as_argv(&self) -> Argv<'_> {
-        Argv {
-            bytes: &self.bytes,
-            spans: &self.spans,
-        }
-    }
-
-    /// The heap bytes it holds.
-    pub fn heap_bytes(&self) -> usize {
-        self.bytes.len() + size_of_val(&*self.spans)
-    }
-
-    fn copy<'a>(arguments: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> OwnedArgv {
-        let mut bytes = Vec::with_capacity(arguments.clone().map(<[u8]>::len).sum());
-        let mut spans = Vec::with_capacity(arguments.len());
-        for argument in arguments {
-            spans.push(Span {
-                start: bytes.len(),
-                len: argument.len(),
-            });
-            bytes.extend_from_slice(argument);
-        }
-        OwnedArgv {
-            bytes: bytes.into_boxed_slice(),
-            spans: spans.into_boxed_slice(),
-        }
-    }
-}
-
-impl From<Argv<'_>> for OwnedArgv {
-    fn from(argv: Argv<'_>) -> OwnedArgv {
-        OwnedArgv::copy(argv.iter())
-    }
-}
-
-impl std::fmt::Debug for OwnedArgv {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.as_argv().fmt(f)
-    }
-}
 
 /// What a client may send.
 #[derive(Clone, Copy, Debug)]
@@ -286,11 +137,11 @@ pub fn parse(
         Some(_) => inline(buf, at, spans, 0),
     };
     match found {
-        Ok(end) if spans.len() > spans_before => Parsed::Request { consumed: end - at },
-        Ok(end) => Parsed::Empty { consumed: end - at },
+        Ok(consumed) if spans.len() > spans_before => Parsed::Request { consumed },
+        Ok(consumed) => Parsed::Empty { consumed },
         Err(stop) => {
             spans.truncate(spans_before);
-            match *stop {
+            match stop {
                 Stop::Incomplete(so_far) => {
                     *progress = so_far;
                     Parsed::Incomplete
@@ -301,23 +152,14 @@ pub fn parse(
     }
 }
 
-/// Why parsing ended before the frame did. Boxed so that the results on the hot path stay small.
+/// Why parsing ended before the frame did.
 enum Stop {
     Incomplete(Progress),
     Error(ProtocolError),
 }
 
-type Result<T> = std::result::Result<T, Box<Stop>>;
-
-#[cold]
-fn refuse(error: ProtocolError) -> Box<Stop> {
-    Box::new(Stop::Error(error))
-}
-
-#[cold]
-fn incomplete(progress: Progress) -> Box<Stop> {
-    Box::new(Stop::Incomplete(progress))
-}
+/// A position, relative to the frame as all below, or why there is none.
+type Result<T> = std::result::Result<T, Stop>;
 
 /// Goes on with a frame that was incomplete: counts the arguments that have come since, and cuts
 /// the frame from its start once all are there.
@@ -330,24 +172,13 @@ fn parse_resumed(
     progress: &mut Progress,
 ) -> Result<usize> {
     if buf.len() - at < progress.needed {
-        return Err(incomplete(*progress));
+        return Err(Stop::Incomplete(*progress));
     }
+    let mut searched = progress.searched;
     if progress.args_left != 0 {
-        arguments(
-            buf,
-            at,
-            progress.resume,
-            progress.args_left,
-            progress.searched,
-            limits,
-            |_| (),
-        )?;
+        arguments(&buf[at..], *progress, limits, |_, _| ())?;
+        searched = 0;
     }
-    let searched = if progress.args_left == 0 {
-        progress.searched
-    } else {
-        0
-    };
     let end = match buf[at] {
         b'*' => multibulk(buf, at, spans, limits, searched)?,
         _ => inline(buf, at, spans, searched)?,
@@ -357,7 +188,7 @@ fn parse_resumed(
 }
 
 /// Cuts a RESP array; gives the position after it.
-#[inline]
+#[inline(always)]
 fn multibulk(
     buf: &[u8],
     at: usize,
@@ -365,61 +196,67 @@ fn multibulk(
     limits: &Limits,
     searched: usize,
 ) -> Result<usize> {
-    let (count, next) = match short_header(buf, at, b'*') {
-        Some((count, next)) => (count as i64, next),
-        None => count_line(buf, at, searched)?,
+    let frame = &buf[at..];
+    let (count, start) = match short_header(frame, 0, b'*') {
+        Some(header) => header,
+        None => count_line(frame, searched)?,
     };
     if count > UNAUTHENTICATED_ARGS_MAX && !limits.authenticated {
-        return Err(refuse(ProtocolError::UnauthenticatedCount));
+        return Err(Stop::Error(ProtocolError::UnauthenticatedCount));
     }
-    if count <= 0 {
-        return Ok(next);
-    }
-    arguments(buf, at, next - at, count as usize, 0, limits, |span| {
-        spans.push(span)
+    let fresh = Progress {
+        needed: 0,
+        resume: start,
+        args_left: count,
+        searched: 0,
+    };
+    arguments(frame, fresh, limits, |start, len| {
+        spans.push(Span::new(at + start, len))
     })
 }
 
-/// Walks `args_left` arguments from `from`, relative to the frame, and gives each to `found`; gives
-/// the position after the last.
+/// Walks the arguments that are left, giving `found` where each starts and its length; gives the
+/// position after the last.
 #[inline(always)]
 fn arguments(
-    buf: &[u8],
-    at: usize,
-    from: usize,
-    args_left: usize,
-    searched: usize,
+    frame: &[u8],
+    from: Progress,
     limits: &Limits,
-    mut found: impl FnMut(Span),
+    mut found: impl FnMut(usize, usize),
 ) -> Result<usize> {
-    let mut position = at + from;
-    let mut searched = searched;
+    let Progress {
+        resume: mut position,
+        mut searched,
+        ..
+    } = from;
     let len_max = match limits.authenticated {
         true => limits.bulk_bytes_max,
         false => limits.bulk_bytes_max.min(UNAUTHENTICATED_BULK_BYTES_MAX),
     };
-    for left in (1..=args_left).rev() {
-        let (len, start) = match short_header(buf, position, b'$') {
+    for args_left in (1..=from.args_left).rev() {
+        let (len, start) = match short_header(frame, position, b'$') {
             Some(header) => header,
-            None => length_line(buf, at, position, left, searched)?,
+            None => length_line(frame, position, args_left, searched)?,
         };
         if len > len_max {
-            return Err(refuse(match len > limits.bulk_bytes_max {
+            return Err(Stop::Error(match len > limits.bulk_bytes_max {
                 true => ProtocolError::InvalidLength,
                 false => ProtocolError::UnauthenticatedLength,
             }));
         }
         // The two bytes after the argument are skipped, not checked, as Redis does.
-        if buf.len() < start || buf.len() - start < len + 2 {
-            return Err(incomplete(Progress {
-                needed: (start - at).saturating_add(len + 2),
-                resume: position - at,
-                args_left: left,
+        let end = start.saturating_add(len + 2);
+        if end > frame.len() {
+            let so_far = Progress {
+                needed: end,
+                resume: position,
+                args_left,
                 searched: 0,
-            }));
+            };
+            return Err(Stop::Incomplete(so_far));
         }
-        found(Span { start, len });
-        position = start + len + 2;
+        found(start, len);
+        position = end;
         searched = 0;
     }
     Ok(position)
@@ -445,72 +282,87 @@ fn short_header(buf: &[u8], at: usize, marker: u8) -> Option<(usize, usize)> {
     None
 }
 
-/// Reads the line of an argument count; gives the count and the position after the line.
+/// Reads the line of an argument count; gives the count, no less than 0, and the position after it.
 #[cold]
-fn count_line(buf: &[u8], at: usize, searched: usize) -> Result<(i64, usize)> {
-    match line(buf, at, searched) {
-        Line::Whole(end) => match strict_number(&buf[at + 1..end]) {
-            Some(count) if count <= i64::from(i32::MAX) => Ok((count, end + 2)),
-            _ => Err(refuse(ProtocolError::InvalidCount)),
+fn count_line(frame: &[u8], searched: usize) -> Result<(usize, usize)> {
+    match line(frame, 0, searched) {
+        Line::Whole { end } => match strict_number(&frame[1..end]) {
+            Some(count) if count <= i64::from(i32::MAX) => Ok((count.max(0) as usize, end + 2)),
+            _ => Err(Stop::Error(ProtocolError::InvalidCount)),
         },
-        Line::Open { searched } => Err(incomplete(Progress {
-            needed: buf.len() - at + 1,
-            resume: 0,
-            args_left: 0,
-            searched,
-        })),
-        Line::TooLong => Err(refuse(ProtocolError::CountTooBig)),
+        Line::Open { searched } => Err(Stop::Incomplete(open_line(
+            frame,
+            Progress {
+                searched,
+                ..Progress::default()
+            },
+        ))),
+        Line::TooLong => Err(Stop::Error(ProtocolError::CountTooBig)),
     }
 }
 
 /// Reads the line of an argument's length; gives the length and the position after the line.
 #[inline(never)]
 fn length_line(
-    buf: &[u8],
-    frame: usize,
+    frame: &[u8],
     at: usize,
     args_left: usize,
     searched: usize,
 ) -> Result<(usize, usize)> {
-    match line(buf, at, (frame + searched).saturating_sub(at)) {
-        Line::Whole(_) if buf[at] != b'$' => Err(refuse(ProtocolError::ExpectedDollar(buf[at]))),
-        Line::Whole(end) => match strict_number(&buf[at + 1..end]) {
+    match line(frame, at, searched) {
+        Line::Whole { .. } if frame[at] != b'$' => {
+            Err(Stop::Error(ProtocolError::ExpectedDollar(frame[at])))
+        }
+        Line::Whole { end } => match strict_number(&frame[at + 1..end]) {
             Some(len) if len >= 0 => Ok((len as usize, end + 2)),
-            _ => Err(refuse(ProtocolError::InvalidLength)),
+            _ => Err(Stop::Error(ProtocolError::InvalidLength)),
         },
-        Line::Open { searched } => Err(incomplete(Progress {
-            needed: buf.len() - frame + 1,
-            resume: at - frame,
-            args_left,
-            searched: at - frame + searched,
-        })),
-        Line::TooLong => Err(refuse(ProtocolError::LengthTooBig)),
+        Line::Open { searched } => {
+            let so_far = Progress {
+                resume: at,
+                args_left,
+                searched,
+                ..Progress::default()
+            };
+            Err(Stop::Incomplete(open_line(frame, so_far)))
+        }
+        Line::TooLong => Err(Stop::Error(ProtocolError::LengthTooBig)),
+    }
+}
+
+/// A line that is still open needs one byte more than there are.
+fn open_line(frame: &[u8], so_far: Progress) -> Progress {
+    Progress {
+        needed: frame.len() + 1,
+        ..so_far
     }
 }
 
 enum Line {
-    /// Where its carriage return is.
-    Whole(usize),
-    /// How many of its bytes hold no carriage return.
+    /// The position of its carriage return.
+    Whole {
+        end: usize,
+    },
+    /// Its carriage return, or the byte after that, is still to come; it is not before `searched`.
     Open {
         searched: usize,
     },
     TooLong,
 }
 
-/// Finds the carriage return of the line at `at`, not in its first `searched` bytes, and wants
-/// one more byte after it, which like Redis it does not look at.
-fn line(buf: &[u8], at: usize, searched: usize) -> Line {
-    let rest = buf.get(at..).unwrap_or_default();
-    let window = &rest[..rest.len().min(LINE_BYTES_MAX + 1)];
-    match memchr(b'\r', &window[searched..]) {
-        Some(found) if searched + found + 1 < rest.len() => Line::Whole(at + searched + found),
+/// Finds the end of the line at `at`, searching from `searched` on if that is later. One byte must
+/// follow the carriage return; like Redis, nobody looks at it.
+fn line(frame: &[u8], at: usize, searched: usize) -> Line {
+    let from = at.max(searched);
+    let window_end = frame.len().min(at + LINE_BYTES_MAX + 1);
+    match memchr(b'\r', &frame[from..window_end]) {
+        Some(found) if from + found + 1 < frame.len() => Line::Whole { end: from + found },
         Some(found) => Line::Open {
-            searched: searched + found,
+            searched: from + found,
         },
-        None if rest.len() > LINE_BYTES_MAX => Line::TooLong,
+        None if frame.len() - at > LINE_BYTES_MAX => Line::TooLong,
         None => Line::Open {
-            searched: rest.len(),
+            searched: frame.len(),
         },
     }
 }
@@ -546,27 +398,26 @@ fn strict_number(digits: &[u8]) -> Option<i64> {
 /// it does in Redis: such a line is never whole.
 #[cold]
 fn inline(buf: &mut [u8], at: usize, spans: &mut Vec<Span>, searched: usize) -> Result<usize> {
-    let rest = buf.len() - at;
-    let window = &buf[at..at + rest.min(LINE_BYTES_MAX + 1)];
-    let end = match memchr2(b'\n', 0, &window[searched..]) {
-        Some(found) if window[searched + found] == b'\n' => at + searched + found,
-        _ if rest > LINE_BYTES_MAX => return Err(refuse(ProtocolError::InlineTooBig)),
-        found => {
-            return Err(incomplete(Progress {
-                needed: rest + 1,
-                resume: 0,
-                args_left: 0,
-                searched: found.map_or(rest, |found| searched + found),
-            }));
+    let frame = &buf[at..];
+    let window = &frame[..frame.len().min(LINE_BYTES_MAX + 1)];
+    let stop = memchr2(b'\n', 0, &window[searched..]).map(|found| searched + found);
+    let Some(newline) = stop.filter(|&stop| window[stop] == b'\n') else {
+        if frame.len() > LINE_BYTES_MAX {
+            return Err(Stop::Error(ProtocolError::InlineTooBig));
         }
+        let searched = stop.unwrap_or(frame.len());
+        let so_far = Progress {
+            searched,
+            ..Progress::default()
+        };
+        return Err(Stop::Incomplete(open_line(frame, so_far)));
     };
-    let text_end = if end > at && buf[end - 1] == b'\r' {
-        end - 1
-    } else {
-        end
-    };
+    let text = frame[..newline]
+        .strip_suffix(b"\r")
+        .unwrap_or(&frame[..newline]);
+    let text_end = at + text.len();
     split_words(buf, at..text_end, spans)?;
-    Ok(end + 1)
+    Ok(newline + 1)
 }
 
 /// Splits a line at its blanks and takes its quotes away, in place.
@@ -581,7 +432,7 @@ fn split_words(buf: &mut [u8], line: Range<usize>, spans: &mut Vec<Span>) -> Res
         }
         let start = read;
         let len = unquote_word(&mut buf[..line.end], &mut read)?;
-        spans.push(Span { start, len });
+        spans.push(Span::new(start, len));
     }
 }
 
@@ -603,7 +454,7 @@ fn unquote_word(line: &mut [u8], read: &mut usize) -> Result<usize> {
             (None, _) => {}
             (Some(open), _) if byte == open => {
                 if line.get(*read + 1).is_some_and(|&after| !is_blank(after)) {
-                    return Err(refuse(ProtocolError::UnbalancedQuotes));
+                    return Err(Stop::Error(ProtocolError::UnbalancedQuotes));
                 }
                 *read += 1;
                 return Ok(write - start);
@@ -620,7 +471,7 @@ fn unquote_word(line: &mut [u8], read: &mut usize) -> Result<usize> {
     }
     match quote {
         None => Ok(write - start),
-        Some(_) => Err(refuse(ProtocolError::UnbalancedQuotes)),
+        Some(_) => Err(Stop::Error(ProtocolError::UnbalancedQuotes)),
     }
 }
 
