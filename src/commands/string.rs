@@ -505,10 +505,10 @@ fn incrbyfloat(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     };
     let by = LongDouble::parse(argv.at(2)).ok_or(error::NOT_A_FLOAT)?;
     let new = old.checked_add(by).ok_or(error::INCR_NAN)?.format_human();
-    cx.store(key, place, NewValue::from_bytes(new.as_bytes()), Expiry::Keep);
+    cx.store(key, place, NewValue::from_bytes(&new), Expiry::Keep);
     cx.effects.changed(Class::String, "incrbyfloat", cx.db_index, key.bytes);
-    cx.effects.rewrite(&[b"SET", key.bytes, new.as_bytes(), b"KEEPTTL"]);
-    cx.reply.bulk(new.as_bytes());
+    cx.effects.rewrite(&[b"SET", key.bytes, &new, b"KEEPTTL"]);
+    cx.reply.bulk(&new);
     Ok(())
 }
 
