@@ -1,6 +1,8 @@
-//! What every layer may use: numbers, patterns, time, randomness, hashing and the system calls.
+//! What every layer may use: numbers, patterns, time, randomness, hashing, memory and the system calls.
 
+pub mod alloc;
 pub mod glob;
 pub mod longdouble;
 pub mod num;
+pub mod slab;
 pub mod sys;
