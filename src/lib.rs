@@ -1,5 +1,8 @@
 //! Cinnabar, a Redis-compatible in-memory data-structure server.
 
+#[global_allocator]
+static ALLOCATOR: base::alloc::Counting = base::alloc::Counting;
+
 pub mod base;
 pub mod commands;
 pub mod data;
