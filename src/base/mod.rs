@@ -1,9 +1,11 @@
 //! What every layer may use: numbers, patterns, time, randomness, hashing, memory and the system calls.
 
 pub mod alloc;
+pub mod clock;
 pub mod glob;
 pub mod hash;
 pub mod longdouble;
 pub mod num;
+pub mod rng;
 pub mod slab;
 pub mod sys;
