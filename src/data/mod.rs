@@ -1,4 +1,5 @@
 //! Data structures that know nothing of a server.
 
 pub mod bits;
+pub mod lcs;
 pub mod table;
