@@ -3,7 +3,7 @@
 //! Owns the strict integer grammar that decides what counts as an integer everywhere (values,
 //! arguments, listpack entries), the `strtod` grammar of floating-point arguments, the shortest
 //! text of a double, and memory sizes. Everything works on byte strings: nothing here assumes
-//! UTF-8, allocates, or panics on any input. The 80-bit floats of INCRBYFLOAT are in `longdouble`.
+//! UTF-8 or panics on any input, and only `humanize_bytes` allocates. The 80-bit floats of INCRBYFLOAT are in `longdouble`.
 
 /// The bytes the longest integer text takes: the sign and 19 digits, or 20 digits unsigned.
 pub const INTEGER_TEXT_MAX: usize = 20;
@@ -432,22 +432,25 @@ pub fn parse_memory(text: &[u8]) -> Option<u64> {
         .position(|byte| !byte.is_ascii_digit())
         .unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
-    let unit_bytes: u64 = match unit.to_ascii_lowercase().as_slice() {
-        b"" | b"b" => 1,
-        b"k" => 1000,
-        b"kb" => 1 << 10,
-        b"m" => 1_000_000,
-        b"mb" => 1 << 20,
-        b"g" => 1_000_000_000,
-        b"gb" => 1 << 30,
-        _ => return None,
-    };
+    const UNITS: [(&[u8], u64); 8] = [
+        (b"", 1),
+        (b"b", 1),
+        (b"k", 1000),
+        (b"kb", 1 << 10),
+        (b"m", 1_000_000),
+        (b"mb", 1 << 20),
+        (b"g", 1_000_000_000),
+        (b"gb", 1 << 30),
+    ];
+    let (_, unit_bytes) = UNITS
+        .iter()
+        .find(|(name, _)| equals_ignore_case(name, unit))?;
     digits
         .iter()
         .try_fold(0u64, |size, digit| {
             size.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
         })?
-        .checked_mul(unit_bytes)
+        .checked_mul(*unit_bytes)
 }
 
 /// A size in bytes for people to read, as in INFO's `*_human` fields: `512B`, `1.50M`.
