@@ -2,6 +2,8 @@
 //! the call itself can be made safe. This folder is the only place that names `libc`; it decides nothing, keeps no
 //! policy and logs nothing. It is written for Linux.
 
+#[cfg(test)]
+pub mod child;
 mod memory;
 mod process;
 mod signal;
@@ -18,9 +20,9 @@ pub use process::{
     set_thread_name, set_umask, stop_own_process, system_name, thread_count, write_stdout,
 };
 pub use signal::{
-    CrashSignal, Sender, StopSignal, abort_after, clear_stop_signal, die_by_signal,
+    ABORT_SIGNAL, CrashSignal, Sender, StopSignal, abort_after, clear_stop_signal, die_by_signal,
     ignore_harmless_signals, install_alternate_stack, install_crash_signals, install_stop_signals,
-    remove_crash_signals, signal_name, stop_signal,
+    provoke_segmentation_fault, remove_crash_signals, signal_name, stop_signal, thread_id,
 };
 pub use time::{cycle_counter, has_steady_cycle_counter, monotonic_ns, zone_offset_seconds};
 pub use title::{claim_title_area, set_process_title};

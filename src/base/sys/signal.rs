@@ -4,12 +4,12 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::memory::{map_pages, page_size};
 use super::process::exit_at_once;
@@ -135,17 +135,18 @@ const CRASH_SIGNALS: [c_int; 5] = [
     libc::SIGABRT,
 ];
 
+/// The signal by which a process ends itself that found itself broken (SIGABRT).
+pub const ABORT_SIGNAL: i32 = libc::SIGABRT;
+
 /// The report to make of a crash.
 static REPORT: OnceLock<fn(&CrashSignal)> = OnceLock::new();
 
-/// The thread that is making a report; 0 for none.
-static REPORTING_THREAD: AtomicI32 = AtomicI32::new(0);
-
-/// From now on SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT call `report` once, on the alternate stack of the
-/// thread if it has one, and then take their course, so that core dumps are written as ever.
+/// From now on SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT call `report`, on the alternate stack of the thread if
+/// it has one, and then take their course, so that core dumps are written as ever. A crash inside the report
+/// calls it again.
 pub fn install_crash_signals(report: fn(&CrashSignal)) -> io::Result<()> {
     let _ = REPORT.set(report);
-    // SA_NODEFER lets a crash inside the report end the process instead of hanging it.
+    // Without SA_NODEFER, a crash inside the report would end the process before that could be said.
     let flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
     for signal in CRASH_SIGNALS {
         set_action(signal, on_crash_signal as *const () as usize, flags)?;
@@ -187,23 +188,10 @@ extern "C" fn on_crash_signal(
     info: *mut libc::siginfo_t,
     context: *mut libc::ucontext_t,
 ) {
-    // SAFETY: gettid takes nothing and returns a number.
-    let thread = unsafe { libc::gettid() };
-    match REPORTING_THREAD.compare_exchange(0, thread, Ordering::SeqCst, Ordering::SeqCst) {
-        Ok(_) => {
-            // SAFETY: the kernel passes both pointers valid, because of SA_SIGINFO.
-            let crash = unsafe { describe_crash(signal, &*info, context.as_ref()) };
-            if let Some(report) = REPORT.get() {
-                report(&crash);
-            }
-        }
-        // A crash inside the report.
-        Err(reporting) if reporting == thread => {}
-        // Two threads crash at once: the first one's report ends the process.
-        Err(_) => loop {
-            // SAFETY: pause only waits for a signal.
-            unsafe { libc::pause() };
-        },
+    // SAFETY: the kernel passes both pointers valid, because of SA_SIGINFO.
+    let crash = unsafe { describe_crash(signal, &*info, context.as_ref()) };
+    if let Some(report) = REPORT.get() {
+        report(&crash);
     }
     die_by_signal(signal);
 }
@@ -280,15 +268,15 @@ pub fn die_by_signal(signal: i32) -> ! {
 }
 
 /// The signal by which a report that hangs ends.
-static HANGING_REPORT_SIGNAL: AtomicUsize = AtomicUsize::new(0);
+static HANGING_REPORT_SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// Unless the process ends within so many seconds, it dies by `signal`. A report made inside a broken process
 /// may wait for a lock that nobody will release.
 pub fn abort_after(seconds: u32, signal: i32) {
     extern "C" fn on_alarm(_signal: c_int) {
-        die_by_signal(HANGING_REPORT_SIGNAL.load(Ordering::SeqCst) as i32);
+        die_by_signal(HANGING_REPORT_SIGNAL.load(Ordering::SeqCst));
     }
-    HANGING_REPORT_SIGNAL.store(signal as usize, Ordering::SeqCst);
+    HANGING_REPORT_SIGNAL.store(signal, Ordering::SeqCst);
     let _ = set_action(
         libc::SIGALRM,
         on_alarm as *const () as usize,
@@ -297,6 +285,24 @@ pub fn abort_after(seconds: u32, signal: i32) {
     // SAFETY: alarm takes a number; its handler is in place. The signal may be blocked in this thread only if
     // somebody blocked it, which we never do.
     unsafe { libc::alarm(seconds) };
+}
+
+/// Reads where nothing may be read, for those who want to see what a crash looks like.
+pub fn provoke_segmentation_fault() {
+    if let Ok(page) = map_pages(page_size(), 1) {
+        // SAFETY: the page is ours alone. Reading it after it was made inaccessible faults, which is the purpose;
+        // the read is volatile, so that it is not left out.
+        unsafe {
+            libc::mprotect(page.as_ptr().cast(), page_size(), libc::PROT_NONE);
+            page.as_ptr().read_volatile();
+        }
+    }
+}
+
+/// The number by which the kernel knows the calling thread; never 0.
+pub fn thread_id() -> i32 {
+    // SAFETY: gettid takes nothing and returns a number.
+    unsafe { libc::gettid() }
 }
 
 /// The name of a crash signal.
@@ -326,6 +332,73 @@ fn set_action(signal: c_int, handler: usize, flags: c_int) -> io::Result<()> {
     }
 }
 
-// Handlers read these without a lock: the types must be lock-free and free of destructors.
-const _: () = assert!(!std::mem::needs_drop::<CrashSignal>());
-const _: () = assert!(size_of::<*mut c_void>() == size_of::<usize>());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::sys::child;
+    use std::io::Read;
+
+    const CHILD: &str = "base::sys::signal::tests::child_that_is_signalled";
+
+    fn raise(signal: c_int) {
+        // SAFETY: raising a signal for ourselves touches no memory.
+        unsafe { libc::raise(signal) };
+    }
+
+    /// Only does something when the tests below start it as a process of its own.
+    #[test]
+    fn child_that_is_signalled() {
+        let Some(scenario) = child::scenario() else {
+            return;
+        };
+        let (mut woken, wake) = std::io::pipe().unwrap();
+        install_stop_signals(wake.into(), || println!("insisted")).unwrap();
+        ignore_harmless_signals().unwrap();
+        for signal in scenario.split(' ') {
+            let number = match signal {
+                "INT" => libc::SIGINT,
+                "TERM" => libc::SIGTERM,
+                "HUP" => libc::SIGHUP,
+                "PIPE" => libc::SIGPIPE,
+                "clear" => {
+                    clear_stop_signal();
+                    continue;
+                }
+                other => panic!("unknown step {other}"),
+            };
+            raise(number);
+            if stop_signal().is_some() {
+                woken.read_exact(&mut [0]).unwrap();
+            }
+        }
+        println!("pending {:?}", stop_signal());
+        exit_at_once(7);
+    }
+
+    fn check(scenario: &str, expected_code: i32, expected_output: &str) {
+        let output = child::run(CHILD, scenario);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(
+            output.status.code(),
+            Some(expected_code),
+            "{scenario}: {text}"
+        );
+        assert!(text.contains(expected_output), "{scenario}: {text}");
+    }
+
+    #[test]
+    fn requests_to_stop_are_remembered_and_wake_the_loop() {
+        check("HUP PIPE", 7, "pending None");
+        check("TERM", 7, "pending Some(Terminate)");
+        check("INT", 7, "pending Some(Interrupt)");
+        check("INT TERM", 7, "pending Some(Terminate)");
+        check("INT clear", 7, "pending None");
+        check("INT clear INT", 7, "pending Some(Interrupt)");
+    }
+
+    #[test]
+    fn a_second_interrupt_insists() {
+        check("INT INT", 1, "insisted");
+        check("TERM INT", 1, "insisted");
+    }
+}
