@@ -2,7 +2,12 @@
 use cinnabar::{base, commands, net, server};
 fn main() {
     let config = server::config::Config::default();
-    let server = server::state::Server::new(config, commands::FAMILIES, base::hash::process(), base::rng::Rng(1));
+    let server = server::state::Server::new(
+        config,
+        commands::FAMILIES,
+        base::hash::process(),
+        base::rng::Rng::from_os(),
+    );
     let mut l = net::EventLoop::new(server).unwrap();
     println!("Ready to accept connections");
     l.run();

@@ -11,7 +11,11 @@ pub fn integer(arg: &[u8]) -> Result<i64, ErrorReply> {
 }
 
 /// The integer that an argument is, within a range; else the error given.
-pub fn integer_in(arg: &[u8], range: std::ops::RangeInclusive<i64>, otherwise: ErrorReply) -> Result<i64, ErrorReply> {
+pub fn integer_in(
+    arg: &[u8],
+    range: std::ops::RangeInclusive<i64>,
+    otherwise: ErrorReply,
+) -> Result<i64, ErrorReply> {
     match parse_i64(arg) {
         Some(n) if range.contains(&n) => Ok(n),
         _ => Err(otherwise),
@@ -65,8 +69,16 @@ impl Unit {
     /// The time a value stands for, in milliseconds of the Unix clock; `None` if that is no time of
     /// 64 bits.
     pub fn at_ms(self, value: i64, now_ms: i64) -> Option<i64> {
-        let ms = if self.is_seconds() { value.checked_mul(1000)? } else { value };
-        if self.is_relative() { ms.checked_add(now_ms) } else { Some(ms) }
+        let ms = if self.is_seconds() {
+            value.checked_mul(1000)?
+        } else {
+            value
+        };
+        if self.is_relative() {
+            ms.checked_add(now_ms)
+        } else {
+            Some(ms)
+        }
     }
 }
 

@@ -8,13 +8,11 @@ use crate::server::cx::ServerCx;
 const G: Group = Group::Connection;
 
 /// The family's table.
-pub static COMMANDS: &[Command] = &[
-    cmd("ping", -1, Server(ping))
-        .group(G)
-        .flags(FAST)
-        .doc("Answers, to show that the server does.", "O(1)")
-        .usage("[message]"),
-];
+pub static COMMANDS: &[Command] = &[cmd("ping", -1, Server(ping))
+    .group(G)
+    .flags(FAST)
+    .doc("Answers, to show that the server does.", "O(1)")
+    .usage("[message]")];
 
 fn ping(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     match argv.len() {

@@ -186,11 +186,20 @@ pub(super) fn string_at<'a>(cx: &'a DataCx<'_>, place: Place) -> Result<StringRe
 /// Replies with the string at a place.
 #[inline]
 fn reply_string(cx: &mut DataCx<'_>, place: Place) -> Outcome {
-    match cx.keyspace.db(cx.db_index).entry(place).string().ok_or(error::WRONG_TYPE)? {
+    match cx
+        .keyspace
+        .db(cx.db_index)
+        .entry(place)
+        .string()
+        .ok_or(error::WRONG_TYPE)?
+    {
         StringRef::Int(n) => cx.reply.bulk_int(n),
         StringRef::Bytes(bytes) if bytes.len() < SHARED_MIN => cx.reply.bulk(bytes),
         StringRef::Bytes(_) => {
-            let shared = cx.db_mut().share_string(place).expect("a long string has its own allocation");
+            let shared = cx
+                .db_mut()
+                .share_string(place)
+                .expect("a long string has its own allocation");
             cx.reply.bulk_shared(shared);
         }
     }
@@ -216,7 +225,8 @@ fn getdel(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     };
     reply_string(cx, place)?;
     cx.delete(key, place, cx.config.lazyfree_lazy_server_del);
-    cx.effects.changed(Class::Generic, "del", cx.db_index, key.bytes);
+    cx.effects
+        .changed(Class::Generic, "del", cx.db_index, key.bytes);
     cx.effects.rewrite(&[b"DEL", key.bytes]);
     Ok(())
 }
@@ -229,7 +239,8 @@ fn getset(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         None => cx.reply.null(),
     }
     cx.store(key, place, NewValue::from_bytes(argv.at(2)), Expiry::Clear);
-    cx.effects.changed(Class::String, "set", cx.db_index, key.bytes);
+    cx.effects
+        .changed(Class::String, "set", cx.db_index, key.bytes);
     cx.effects.rewrite(&[b"SET", key.bytes, argv.at(2)]);
     Ok(())
 }
@@ -266,17 +277,24 @@ fn getex(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     match at {
         Some(at) if at <= cx.now_ms => {
             cx.delete(key, place, cx.config.lazyfree_lazy_expire);
-            cx.effects.changed(Class::Generic, "del", cx.db_index, key.bytes);
+            cx.effects
+                .changed(Class::Generic, "del", cx.db_index, key.bytes);
             cx.effects.rewrite(&[b"DEL", key.bytes]);
         }
         Some(at) => {
             cx.db_mut().set_expiry(key, place, Some(at));
-            cx.effects.changed(Class::Generic, "expire", cx.db_index, key.bytes);
-            cx.effects.rewrite(&[b"PEXPIREAT", key.bytes, itoa::Buffer::new().format(at).as_bytes()]);
+            cx.effects
+                .changed(Class::Generic, "expire", cx.db_index, key.bytes);
+            cx.effects.rewrite(&[
+                b"PEXPIREAT",
+                key.bytes,
+                itoa::Buffer::new().format(at).as_bytes(),
+            ]);
         }
         None if persist && cx.entry(place).expiry().is_some() => {
             cx.db_mut().set_expiry(key, place, None);
-            cx.effects.changed(Class::Generic, "persist", cx.db_index, key.bytes);
+            cx.effects
+                .changed(Class::Generic, "persist", cx.db_index, key.bytes);
             cx.effects.rewrite(&[b"PERSIST", key.bytes]);
         }
         None => {}
@@ -333,7 +351,8 @@ fn set(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     if argv.len() == 3 {
         let place = cx.find_write(key);
         cx.store(key, place, NewValue::from_bytes(value), Expiry::Clear);
-        cx.effects.changed(Class::String, "set", cx.db_index, key.bytes);
+        cx.effects
+            .changed(Class::String, "set", cx.db_index, key.bytes);
         cx.reply.ok();
         return Ok(());
     }
@@ -347,15 +366,26 @@ fn set(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 }
 
 /// Stores a string if the options' condition holds, and replies as they ask.
-fn set_if(cx: &mut DataCx<'_>, key: Key<'_>, value: &[u8], options: &SetOptions<'_>, expiry: Expiry) -> Outcome {
-    let place = if options.get { cx.find_read(key) } else { cx.find_write(key) };
+fn set_if(
+    cx: &mut DataCx<'_>,
+    key: Key<'_>,
+    value: &[u8],
+    options: &SetOptions<'_>,
+    expiry: Expiry,
+) -> Outcome {
+    let place = if options.get {
+        cx.find_read(key)
+    } else {
+        cx.find_write(key)
+    };
     if options.get {
         match place {
             Some(place) => reply_string(cx, place)?,
             None => cx.reply.null(),
         }
     }
-    let mut holds = !(options.only_if_absent && place.is_some() || options.only_if_present && place.is_none());
+    let mut holds =
+        !(options.only_if_absent && place.is_some() || options.only_if_present && place.is_none());
     if let Some(wanted) = options.only_if_equal {
         holds = match place {
             Some(place) => string_at(cx, place)?.bytes(&mut itoa::Buffer::new()) == wanted,
@@ -371,13 +401,21 @@ fn set_if(cx: &mut DataCx<'_>, key: Key<'_>, value: &[u8], options: &SetOptions<
     if !options.get {
         cx.reply.ok();
     }
-    cx.effects.changed(Class::String, "set", cx.db_index, key.bytes);
+    cx.effects
+        .changed(Class::String, "set", cx.db_index, key.bytes);
     match expiry {
         // A time that has passed already is stored all the same, and found expired at once.
         Expiry::At(at) => {
             cx.store(key, place, NewValue::from_bytes(value), expiry);
-            cx.effects.event(Class::Generic, "expire", cx.db_index, key.bytes);
-            cx.effects.rewrite(&[b"SET", key.bytes, value, b"PXAT", itoa::Buffer::new().format(at).as_bytes()]);
+            cx.effects
+                .event(Class::Generic, "expire", cx.db_index, key.bytes);
+            cx.effects.rewrite(&[
+                b"SET",
+                key.bytes,
+                value,
+                b"PXAT",
+                itoa::Buffer::new().format(at).as_bytes(),
+            ]);
         }
         _ => {
             cx.store(key, place, NewValue::from_bytes(value), expiry);
@@ -396,7 +434,8 @@ fn setnx(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = cx.find_write(key);
     if place.is_none() {
         cx.store(key, None, NewValue::from_bytes(argv.at(2)), Expiry::Clear);
-        cx.effects.changed(Class::String, "set", cx.db_index, key.bytes);
+        cx.effects
+            .changed(Class::String, "set", cx.db_index, key.bytes);
     }
     cx.reply.int(place.is_none().into());
     Ok(())
@@ -457,8 +496,14 @@ fn store_pairs(cx: &mut DataCx<'_>, argv: Argv<'_>) {
     for i in (1..argv.len()).step_by(2) {
         let key = cx.key(argv, i);
         let place = cx.find_write(key);
-        cx.store(key, place, NewValue::from_bytes(argv.at(i + 1)), Expiry::Clear);
-        cx.effects.changed(Class::String, "set", cx.db_index, key.bytes);
+        cx.store(
+            key,
+            place,
+            NewValue::from_bytes(argv.at(i + 1)),
+            Expiry::Clear,
+        );
+        cx.effects
+            .changed(Class::String, "set", cx.db_index, key.bytes);
     }
 }
 
@@ -476,19 +521,24 @@ fn incrby(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 }
 
 fn decrby(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
-    let by = integer(argv.at(2))?.checked_neg().ok_or(error::DECR_OVERFLOW)?;
+    let by = integer(argv.at(2))?
+        .checked_neg()
+        .ok_or(error::DECR_OVERFLOW)?;
     add(cx, cx.key(argv, 1), by)
 }
 
 fn add(cx: &mut DataCx<'_>, key: Key<'_>, by: i64) -> Outcome {
     let place = cx.find_write(key);
     let old = match place {
-        Some(place) => string_at(cx, place)?.integer().ok_or(error::NOT_AN_INTEGER)?,
+        Some(place) => string_at(cx, place)?
+            .integer()
+            .ok_or(error::NOT_AN_INTEGER)?,
         None => 0,
     };
     let new = old.checked_add(by).ok_or(error::INCR_OVERFLOW)?;
     cx.store(key, place, NewValue::Int(new), Expiry::Keep);
-    cx.effects.changed(Class::String, "incrby", cx.db_index, key.bytes);
+    cx.effects
+        .changed(Class::String, "incrby", cx.db_index, key.bytes);
     cx.reply.int(new);
     Ok(())
 }
@@ -506,7 +556,8 @@ fn incrbyfloat(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let by = LongDouble::parse(argv.at(2)).ok_or(error::NOT_A_FLOAT)?;
     let new = old.checked_add(by).ok_or(error::INCR_NAN)?.format_human();
     cx.store(key, place, NewValue::from_bytes(&new), Expiry::Keep);
-    cx.effects.changed(Class::String, "incrbyfloat", cx.db_index, key.bytes);
+    cx.effects
+        .changed(Class::String, "incrbyfloat", cx.db_index, key.bytes);
     cx.effects.rewrite(&[b"SET", key.bytes, &new, b"KEEPTTL"]);
     cx.reply.bulk(&new);
     Ok(())
@@ -514,7 +565,11 @@ fn incrbyfloat(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 /// Refuses a string longer than `proto-max-bulk-len`.
 pub(super) fn check_length(cx: &DataCx<'_>, len: u64) -> Outcome {
-    if len > cx.config.proto_max_bulk_len { Err(error::STRING_TOO_LONG) } else { Ok(()) }
+    if len > cx.config.proto_max_bulk_len {
+        Err(error::STRING_TOO_LONG)
+    } else {
+        Ok(())
+    }
 }
 
 fn append(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
@@ -523,14 +578,18 @@ fn append(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = cx.find_write(key);
     let Some(at) = place else {
         cx.store(key, None, NewValue::from_bytes(value), Expiry::Clear);
-        cx.effects.changed(Class::String, "append", cx.db_index, key.bytes);
+        cx.effects
+            .changed(Class::String, "append", cx.db_index, key.bytes);
         cx.reply.int(value.len() as i64);
         return Ok(());
     };
     let old = string_at(cx, at)?.len();
     check_length(cx, old as u64 + value.len() as u64)?;
-    cx.edit_string(key, place, old + value.len(), |bytes| bytes[old..].copy_from_slice(value));
-    cx.effects.changed(Class::String, "append", cx.db_index, key.bytes);
+    cx.edit_string(key, place, old + value.len(), |bytes| {
+        bytes[old..].copy_from_slice(value)
+    });
+    cx.effects
+        .changed(Class::String, "append", cx.db_index, key.bytes);
     cx.reply.int((old + value.len()) as i64);
     Ok(())
 }
@@ -553,8 +612,11 @@ fn setrange(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     }
     check_length(cx, (offset as u64).saturating_add(value.len() as u64))?;
     let (from, to) = (offset as usize, offset as usize + value.len());
-    cx.edit_string(key, place, to, |bytes| bytes[from..to].copy_from_slice(value));
-    cx.effects.changed(Class::String, "setrange", cx.db_index, key.bytes);
+    cx.edit_string(key, place, to, |bytes| {
+        bytes[from..to].copy_from_slice(value)
+    });
+    cx.effects
+        .changed(Class::String, "setrange", cx.db_index, key.bytes);
     cx.reply.int(old.max(to) as i64);
     Ok(())
 }
@@ -588,9 +650,19 @@ fn range(start: i64, end: i64, len: usize) -> std::ops::Range<usize> {
     if start < 0 && end < 0 && start > end {
         return 0..0;
     }
-    let from_either_end = |at: i64| if at < 0 { (len + at.max(-len - 1)).max(0) } else { at };
+    let from_either_end = |at: i64| {
+        if at < 0 {
+            (len + at.max(-len - 1)).max(0)
+        } else {
+            at
+        }
+    };
     let (start, end) = (from_either_end(start), from_either_end(end).min(len - 1));
-    if start > end || len == 0 { 0..0 } else { start as usize..end as usize + 1 }
+    if start > end || len == 0 {
+        0..0
+    } else {
+        start as usize..end as usize + 1
+    }
 }
 
 fn lcs(_cx: &mut DataCx<'_>, _argv: Argv<'_>) -> Outcome {
@@ -603,7 +675,13 @@ mod tests {
 
     #[test]
     fn ranges_from_both_ends() {
-        let check = |start, end, expected: &str| assert_eq!(&"Hello World"[range(start, end, 11)], expected, "{start} {end}");
+        let check = |start, end, expected: &str| {
+            assert_eq!(
+                &"Hello World"[range(start, end, 11)],
+                expected,
+                "{start} {end}"
+            )
+        };
         check(0, 3, "Hell");
         check(0, -1, "Hello World");
         check(-4, -1, "orld");

@@ -118,7 +118,11 @@ impl Bucket {
 
     #[inline]
     fn next(&self) -> Option<NonNull<Bucket>> {
-        if self.is_chained() { NonNull::new(self.pointer(LINK).cast()) } else { None }
+        if self.is_chained() {
+            NonNull::new(self.pointer(LINK).cast())
+        } else {
+            None
+        }
     }
 
     /// A bit for each occupied slot whose tag is `tag`.
@@ -192,7 +196,15 @@ unsafe impl<H: Send> Send for Table<H> {}
 impl<H: Handle> Table<H> {
     /// An empty table, which allocates nothing.
     pub fn new(hasher: Hasher) -> Self {
-        Table { segments: Vec::new(), buckets: 0, mask: 0, len: 0, links: 0, hasher, handles: PhantomData }
+        Table {
+            segments: Vec::new(),
+            buckets: 0,
+            mask: 0,
+            len: 0,
+            links: 0,
+            hasher,
+            handles: PhantomData,
+        }
     }
 
     /// The number of entries.
@@ -218,7 +230,8 @@ impl<H: Handle> Table<H> {
 
     /// Bytes of buckets and directory.
     pub fn bytes(&self) -> usize {
-        (self.capacity() + self.links) * size_of::<Bucket>() + self.segments.capacity() * size_of::<usize>()
+        (self.capacity() + self.links) * size_of::<Bucket>()
+            + self.segments.capacity() * size_of::<usize>()
     }
 
     /// The hash function's key.
@@ -289,7 +302,9 @@ impl<H: Handle> Table<H> {
     pub fn replace(&mut self, place: Place, handle: H) -> H {
         let old = self.get(place);
         // SAFETY: as in `get`; `self` is borrowed exclusively.
-        unsafe { (*place.bucket.as_ptr()).set_pointer(place.slot as usize, handle.into_raw().as_ptr()) };
+        unsafe {
+            (*place.bucket.as_ptr()).set_pointer(place.slot as usize, handle.into_raw().as_ptr())
+        };
         old
     }
 
@@ -302,10 +317,14 @@ impl<H: Handle> Table<H> {
         if self.len > self.buckets * LOAD_MAX {
             self.split();
         }
-        let (mut bucket, slot) = self.push(self.index(hash), tag_of(hash), handle.into_raw().as_ptr());
+        let (mut bucket, slot) =
+            self.push(self.index(hash), tag_of(hash), handle.into_raw().as_ptr());
         // SAFETY: `push` gives a live bucket.
         debug_assert!(slot < unsafe { bucket.as_mut() }.count());
-        Place { bucket, slot: slot as u32 }
+        Place {
+            bucket,
+            slot: slot as u32,
+        }
     }
 
     /// Takes out the entry at a place, and shrinks the table if it is due.
@@ -327,7 +346,11 @@ impl<H: Handle> Table<H> {
     pub fn reserve(&mut self, extra: usize) {
         let wanted = (self.len + extra).div_ceil(LOAD_MAX).max(1);
         while self.buckets < wanted {
-            if self.buckets == 0 { self.push_bucket() } else { self.split() }
+            if self.buckets == 0 {
+                self.push_bucket()
+            } else {
+                self.split()
+            }
         }
     }
 
@@ -387,10 +410,17 @@ impl<H: Handle> Table<H> {
         let index = self.index(cursor);
         self.visit_bucket(index, visit);
         let split_below = self.buckets - (self.mask + 1);
-        let leaf = if index & self.mask < split_below { 2 * self.mask + 1 } else { self.mask };
+        let leaf = if index & self.mask < split_below {
+            2 * self.mask + 1
+        } else {
+            self.mask
+        };
         // The position after this leaf, in bit-reversed order: all bits above the leaf's depth are
         // set, so that adding one carries into the lowest bit that is a leaf's.
-        (cursor | !(leaf as u64)).reverse_bits().wrapping_add(1).reverse_bits()
+        (cursor | !(leaf as u64))
+            .reverse_bits()
+            .wrapping_add(1)
+            .reverse_bits()
     }
 
     /// An entry chosen with equal chance among all; `random` gives 64 random bits a call.
@@ -433,7 +463,11 @@ impl<H: Handle> Table<H> {
     #[inline]
     fn index(&self, hash: u64) -> usize {
         let index = hash as usize & (2 * self.mask + 1);
-        if index < self.buckets { index } else { index & self.mask }
+        if index < self.buckets {
+            index
+        } else {
+            index & self.mask
+        }
     }
 
     #[inline]
@@ -549,7 +583,12 @@ impl<H: Handle> Table<H> {
     /// Empties a chain down to its bare first bucket and returns what it held.
     fn unchain(&mut self, index: usize) -> Chain {
         let first = self.bucket(index);
-        let mut chain = Chain { few: [(0, std::ptr::null_mut()); Chain::FEW], count: 0, more: Vec::new(), volatile: false };
+        let mut chain = Chain {
+            few: [(0, std::ptr::null_mut()); Chain::FEW],
+            count: 0,
+            more: Vec::new(),
+            volatile: false,
+        };
         let mut at = Some(first);
         while let Some(bucket) = at {
             // SAFETY: a live bucket; links are freed only after their last use here.
@@ -584,7 +623,8 @@ impl<H: Handle> Table<H> {
     fn push_bucket(&mut self) {
         let n = self.buckets;
         if n.is_multiple_of(SEGMENT) {
-            self.segments.push(allocate(if n == 0 { 1 } else { SEGMENT }));
+            self.segments
+                .push(allocate(if n == 0 { 1 } else { SEGMENT }));
         } else if n < SEGMENT && n.is_power_of_two() {
             self.segments[0] = resize(self.segments[0], n, 2 * n);
         }
@@ -599,7 +639,10 @@ impl<H: Handle> Table<H> {
         let n = self.buckets;
         self.mask = (usize::MAX >> 1) >> (n as u64).leading_zeros();
         if n.is_multiple_of(SEGMENT) {
-            let segment = self.segments.pop().expect("the last bucket lies in the last segment");
+            let segment = self
+                .segments
+                .pop()
+                .expect("the last bucket lies in the last segment");
             // SAFETY: the segment holds SEGMENT buckets, and none is in use.
             unsafe { free(segment, SEGMENT) };
         } else if n < SEGMENT && n.is_power_of_two() {
@@ -619,7 +662,10 @@ impl<H> Drop for Table<H> {
                 if freed == links {
                     break;
                 }
-                let mut next = self.segments[index >> SEGMENT_BITS].add(index & (SEGMENT - 1)).as_ref().next();
+                let mut next = self.segments[index >> SEGMENT_BITS]
+                    .add(index & (SEGMENT - 1))
+                    .as_ref()
+                    .next();
                 while let Some(link) = next {
                     next = link.as_ref().next();
                     free(link, 1);
@@ -629,7 +675,11 @@ impl<H> Drop for Table<H> {
         }
         let single = self.segments.len() == 1;
         for &segment in &self.segments {
-            let room = if single { first_segment_capacity(self.buckets) } else { SEGMENT };
+            let room = if single {
+                first_segment_capacity(self.buckets)
+            } else {
+                SEGMENT
+            };
             // SAFETY: allocated with this many buckets, and not used after this.
             unsafe { free(segment, room) };
         }
@@ -660,7 +710,11 @@ impl Chain {
     }
 
     fn as_slice(&self) -> &[(u8, *mut u8)] {
-        if self.count <= Chain::FEW { &self.few[..self.count] } else { &self.more }
+        if self.count <= Chain::FEW {
+            &self.few[..self.count]
+        } else {
+            &self.more
+        }
     }
 }
 
@@ -703,7 +757,8 @@ fn allocate(buckets: usize) -> NonNull<Bucket> {
 fn resize(segment: NonNull<Bucket>, from: usize, to: usize) -> NonNull<Bucket> {
     // SAFETY: `segment` was allocated with the layout of `from` buckets; new ones are zeroed.
     unsafe {
-        let memory: *mut Bucket = realloc(segment.as_ptr().cast(), layout(from), layout(to).size()).cast();
+        let memory: *mut Bucket =
+            realloc(segment.as_ptr().cast(), layout(from), layout(to).size()).cast();
         let memory = NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout(to)));
         if to > from {
             memory.add(from).as_ptr().write_bytes(0, to - from);

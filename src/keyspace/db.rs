@@ -44,7 +44,12 @@ pub struct Db {
 impl Db {
     /// An empty database.
     pub fn new(hasher: Hasher) -> Db {
-        Db { table: Table::new(hasher), volatile: 0, expire_cursor: 0, avg_ttl_ms: 0 }
+        Db {
+            table: Table::new(hasher),
+            volatile: 0,
+            expire_cursor: 0,
+            avg_ttl_ms: 0,
+        }
     }
 
     /// The number of keys, expired ones that were not noticed yet among them.
@@ -102,7 +107,13 @@ impl Db {
     }
 
     /// Adds a key that is not there.
-    pub fn insert(&mut self, key: Key<'_>, value: NewValue<'_>, expiry: Option<i64>, access: u32) -> Place {
+    pub fn insert(
+        &mut self,
+        key: Key<'_>,
+        value: NewValue<'_>,
+        expiry: Option<i64>,
+        access: u32,
+    ) -> Place {
         debug_assert!(self.find(key).is_none());
         let entry = Entry::new(key.bytes, value, expiry, access);
         let place = self.table.insert(key.hash, entry);
@@ -130,7 +141,8 @@ impl Db {
             return;
         }
         let access = old.access();
-        self.table.replace(place, Entry::new(key.bytes, value, expiry, access));
+        self.table
+            .replace(place, Entry::new(key.bytes, value, expiry, access));
         old.free();
         self.count_volatile(key, was.is_some(), expiry.is_some());
     }
@@ -154,7 +166,11 @@ impl Db {
     pub fn remove(&mut self, key: Key<'_>, place: Place, lazily: Option<&mut LazyFree>) {
         let entry = self.detach(key, place);
         match lazily {
-            Some(lazyfree) if entry.raw_mut().is_some_and(|raw| raw.allocated() >= LazyFree::BYTES_MIN) => {
+            Some(lazyfree)
+                if entry
+                    .raw_mut()
+                    .is_some_and(|raw| raw.allocated() >= LazyFree::BYTES_MIN) =>
+            {
                 lazyfree.send(Garbage::Entry(entry));
             }
             _ => entry.free(),
@@ -176,7 +192,14 @@ impl Db {
 
     /// Makes a string `len` bytes long if it is shorter, with zero bytes, and lets `change` edit it.
     /// It is `raw` from then on. The key is created if `place` is `None`.
-    pub fn edit_string(&mut self, key: Key<'_>, place: Option<Place>, len: usize, access: u32, change: impl FnOnce(&mut [u8])) {
+    pub fn edit_string(
+        &mut self,
+        key: Key<'_>,
+        place: Option<Place>,
+        len: usize,
+        access: u32,
+        change: impl FnOnce(&mut [u8]),
+    ) {
         let Some(place) = place else {
             let mut bytes = vec![0; len];
             change(&mut bytes);
@@ -203,7 +226,12 @@ impl Db {
         bytes.resize(len.max(old.len()), 0);
         change(&mut bytes);
         if bytes.len() > INLINE_MAX {
-            self.replace(key, place, NewValue::Raw(Box::new(RawString::Owned(bytes))), Expiry::Keep);
+            self.replace(
+                key,
+                place,
+                NewValue::Raw(Box::new(RawString::Owned(bytes))),
+                Expiry::Keep,
+            );
         } else {
             self.replace(key, place, NewValue::Changed(&bytes), Expiry::Keep);
         }
@@ -231,7 +259,11 @@ impl Db {
     }
 
     /// Shows the entries of one bucket if it may hold volatile ones; see [`Table::visit_volatile`].
-    pub(super) fn visit_volatile(&mut self, index: usize, mut visit: impl FnMut(EntryRef<'_>, i64)) -> bool {
+    pub(super) fn visit_volatile(
+        &mut self,
+        index: usize,
+        mut visit: impl FnMut(EntryRef<'_>, i64),
+    ) -> bool {
         self.table.visit_volatile(index, |e| {
             let expiry = e.expiry();
             if let Some(at) = expiry {
@@ -278,7 +310,11 @@ impl Drop for Db {
 
 /// The value of a string that was edited, short or long.
 fn changed(bytes: &[u8]) -> NewValue<'_> {
-    if bytes.len() > INLINE_MAX { NewValue::Raw(Box::new(RawString::from(bytes))) } else { NewValue::Changed(bytes) }
+    if bytes.len() > INLINE_MAX {
+        NewValue::Raw(Box::new(RawString::from(bytes)))
+    } else {
+        NewValue::Changed(bytes)
+    }
 }
 
 /// Lengthens a string with zero bytes, with room to grow further: as much again, at most 1 MiB.
@@ -304,7 +340,12 @@ pub struct Keyspace {
 impl Keyspace {
     /// `count` empty databases.
     pub fn new(count: usize, hasher: Hasher, rng: Rng) -> Keyspace {
-        Keyspace { dbs: (0..count).map(|_| Db::new(hasher)).collect(), hasher, lazyfree: LazyFree::new(), rng }
+        Keyspace {
+            dbs: (0..count).map(|_| Db::new(hasher)).collect(),
+            hasher,
+            lazyfree: LazyFree::new(),
+            rng,
+        }
     }
 
     /// The hash function's key.
@@ -316,7 +357,10 @@ impl Keyspace {
     /// A key with its hash.
     #[inline]
     pub fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
-        Key { bytes, hash: self.hasher.hash(bytes) }
+        Key {
+            bytes,
+            hash: self.hasher.hash(bytes),
+        }
     }
 
     /// The number of databases.
@@ -338,7 +382,10 @@ impl Keyspace {
 
     /// Two different databases, to move entries between them.
     pub fn two(&mut self, first: usize, second: usize) -> (&mut Db, &mut Db) {
-        let [a, b] = self.dbs.get_disjoint_mut([first, second]).expect("two different databases that exist");
+        let [a, b] = self
+            .dbs
+            .get_disjoint_mut([first, second])
+            .expect("two different databases that exist");
         (a, b)
     }
 

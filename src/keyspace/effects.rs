@@ -64,7 +64,11 @@ impl Effects {
     /// Effects that record the events of these classes, and what is propagated only if it goes
     /// anywhere.
     pub fn new(listening: u32, propagating: bool) -> Effects {
-        Effects { listening, propagating, ..Effects::default() }
+        Effects {
+            listening,
+            propagating,
+            ..Effects::default()
+        }
     }
 
     /// A key was changed in a way that `class` and `name` describe.
@@ -78,7 +82,12 @@ impl Effects {
     #[inline]
     pub fn event(&mut self, class: Class, name: &'static str, db: usize, key: &[u8]) {
         if self.listening & class as u32 != 0 {
-            self.events.push(Event { class, name, db, key: key.into() });
+            self.events.push(Event {
+                class,
+                name,
+                db,
+                key: key.into(),
+            });
         }
     }
 

@@ -119,7 +119,9 @@ impl Entry {
                 entry.write(value_at, &[b.len() as u8]);
                 entry.write(value_at + 1, b);
             }
-            NewValue::Raw(raw) => entry.write(value_at, &(Box::into_raw(raw) as usize).to_le_bytes()),
+            NewValue::Raw(raw) => {
+                entry.write(value_at, &(Box::into_raw(raw) as usize).to_le_bytes())
+            }
         }
         entry
     }
@@ -144,9 +146,24 @@ impl Entry {
         let access = self.access();
         let entry = match self.kind() {
             INT => Entry::new(self.key(), NewValue::Int(self.int()), expiry_ms, access),
-            INLINE if self.byte(0) & CHANGED != 0 => Entry::new(self.key(), NewValue::Changed(self.inline()), expiry_ms, access),
-            INLINE => Entry::new(self.key(), NewValue::Bytes(self.inline()), expiry_ms, access),
-            _ => Entry::new(self.key(), NewValue::Raw(self.take_raw()), expiry_ms, access),
+            INLINE if self.byte(0) & CHANGED != 0 => Entry::new(
+                self.key(),
+                NewValue::Changed(self.inline()),
+                expiry_ms,
+                access,
+            ),
+            INLINE => Entry::new(
+                self.key(),
+                NewValue::Bytes(self.inline()),
+                expiry_ms,
+                access,
+            ),
+            _ => Entry::new(
+                self.key(),
+                NewValue::Raw(self.take_raw()),
+                expiry_ms,
+                access,
+            ),
         };
         self.free_shell();
         entry
@@ -165,7 +182,9 @@ impl Entry {
         let (expiry, access) = (self.expiry(), self.access());
         let entry = match self.kind() {
             INT => Entry::new(key, NewValue::Int(self.int()), expiry, access),
-            INLINE if self.byte(0) & CHANGED != 0 => Entry::new(key, NewValue::Changed(self.inline()), expiry, access),
+            INLINE if self.byte(0) & CHANGED != 0 => {
+                Entry::new(key, NewValue::Changed(self.inline()), expiry, access)
+            }
             INLINE => Entry::new(key, NewValue::Bytes(self.inline()), expiry, access),
             _ => Entry::new(key, NewValue::Raw(self.take_raw()), expiry, access),
         };
@@ -186,10 +205,16 @@ impl Entry {
                 self.write(self.value_at(), &n.to_le_bytes());
                 true
             }
-            NewValue::Bytes(b) if kind == INLINE && b.len() <= u8::MAX as usize && self.byte(0) & WIDE_VALUE == 0 => {
+            NewValue::Bytes(b)
+                if kind == INLINE
+                    && b.len() <= u8::MAX as usize
+                    && self.byte(0) & WIDE_VALUE == 0 =>
+            {
                 let at = self.value_at();
                 let old = self.byte(at) as usize;
-                if old != b.len() && slab::class_size(at + 1 + old) != slab::class_size(at + 1 + b.len()) {
+                if old != b.len()
+                    && slab::class_size(at + 1 + old) != slab::class_size(at + 1 + b.len())
+                {
                     return false;
                 }
                 self.write(0, &[self.byte(0) & !CHANGED]);
@@ -350,7 +375,9 @@ impl Entry {
     fn write(self, at: usize, bytes: &[u8]) {
         // SAFETY: within the allocation: `new` reserved the size that the layout needs, `overwrite`
         // stays within the size class. `bytes` never lies in the entry that is written.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.0.as_ptr().add(at), bytes.len()) };
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.0.as_ptr().add(at), bytes.len())
+        };
     }
 }
 
@@ -391,7 +418,9 @@ impl<'a> EntryRef<'a> {
     pub fn encoding(self) -> &'static str {
         match self.0.kind() {
             INT => "int",
-            INLINE if self.0.byte(0) & CHANGED == 0 && self.0.inline().len() <= EMBSTR_MAX => "embstr",
+            INLINE if self.0.byte(0) & CHANGED == 0 && self.0.inline().len() <= EMBSTR_MAX => {
+                "embstr"
+            }
             _ => "raw",
         }
     }

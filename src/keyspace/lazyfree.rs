@@ -58,7 +58,10 @@ impl LazyFree {
 
     /// No thread yet.
     pub fn new() -> LazyFree {
-        LazyFree { sender: None, counters: Arc::default() }
+        LazyFree {
+            sender: None,
+            counters: Arc::default(),
+        }
     }
 
     /// Keys that were handed over and are not freed yet.
@@ -77,8 +80,12 @@ impl LazyFree {
     }
 
     pub(super) fn send(&mut self, garbage: Garbage) {
-        self.counters.pending.fetch_add(garbage.objects(), Ordering::Relaxed);
-        let sender = self.sender.get_or_insert_with(|| start(self.counters.clone()));
+        self.counters
+            .pending
+            .fetch_add(garbage.objects(), Ordering::Relaxed);
+        let sender = self
+            .sender
+            .get_or_insert_with(|| start(self.counters.clone()));
         if let Err(refused) = sender.send(garbage) {
             // The thread is gone, which only a panic there explains: free it here.
             refused.0.free();

@@ -7,13 +7,13 @@
 //! frames    argv spans, command, key hashes
 //! ```
 
+use crate::resp::reply::Reply;
 use crate::resp::request::{Argv, Limits, Parsed, ProtocolError, Span, parse};
 use crate::server::client::Slot;
 use crate::server::cx::KeyHashes;
 use crate::server::exec::{self, Done};
 use crate::server::registry::Resolved;
 use crate::server::state::Server;
-use crate::resp::reply::Reply;
 
 /// Keys of one request that are hashed ahead: all of an MSET of this many, the first ones of more.
 const HASHES_MAX: usize = 64;
@@ -89,7 +89,13 @@ impl Batch {
     }
 
     /// Cuts the bytes `start..` of `buffer`, which ends where the client's bytes end, into requests.
-    pub(super) fn cut(&mut self, server: &mut Server, slot: Slot, buffer: &mut [u8], start: usize) -> Cut {
+    pub(super) fn cut(
+        &mut self,
+        server: &mut Server,
+        slot: Slot,
+        buffer: &mut [u8],
+        start: usize,
+    ) -> Cut {
         let client = server.clients.at_mut(slot);
         let limits = Limits {
             bulk_bytes_max: server.config.proto_max_bulk_len as usize,
@@ -98,7 +104,11 @@ impl Batch {
         let mut progress = std::mem::take(&mut client.progress);
         let db = client.db;
         let first = self.frames.len();
-        let mut cut = Cut { rest: start, again: false, failed: false };
+        let mut cut = Cut {
+            rest: start,
+            again: false,
+            failed: false,
+        };
         let mut error = None;
         while cut.rest < buffer.len() {
             let spans_from = self.spans.len();
@@ -122,7 +132,13 @@ impl Batch {
             }
         }
         server.clients.at_mut(slot).progress = progress;
-        self.regions.push(Region { slot, db, frames: (first, self.frames.len()), rest: cut.rest, error });
+        self.regions.push(Region {
+            slot,
+            db,
+            frames: (first, self.frames.len()),
+            rest: cut.rest,
+            error,
+        });
         cut
     }
 
@@ -137,7 +153,11 @@ impl Batch {
             let (first, last, step) = server.commands.get(id).range;
             if first > 0 && (first as usize) < argv.len() {
                 let db = server.keyspace.db(db);
-                let end = if last < 0 { argv.len() as i32 + last } else { last.min(argv.len() as i32 - 1) };
+                let end = if last < 0 {
+                    argv.len() as i32 + last
+                } else {
+                    last.min(argv.len() as i32 - 1)
+                };
                 let keys = (first..=end).step_by(step.max(1) as usize).take(HASHES_MAX);
                 for index in keys {
                     let hash = server.keyspace.hasher().hash(argv.at(index as usize));
@@ -161,7 +181,14 @@ impl Batch {
     }
 
     /// Runs the requests of a region, from frame `from` of it on.
-    pub(super) fn run(&self, server: &mut Server, buffer: &[u8], reply: &mut Reply, index: usize, from: usize) -> Ran {
+    pub(super) fn run(
+        &self,
+        server: &mut Server,
+        buffer: &[u8],
+        reply: &mut Reply,
+        index: usize,
+        from: usize,
+    ) -> Ran {
         let region = &self.regions[index];
         let enough = reply.len() + REPLY_BYTES_MAX;
         for i in region.frames.0 + from..region.frames.1 {
@@ -170,17 +197,26 @@ impl Batch {
             if server.clients.at(region.slot).closing.is_some() {
                 break;
             }
-            let argv = Argv::new(buffer, &self.spans[frame.spans.0 as usize..frame.spans.1 as usize]);
+            let argv = Argv::new(
+                buffer,
+                &self.spans[frame.spans.0 as usize..frame.spans.1 as usize],
+            );
             let hashes = &self.hashes[frame.hashes.0 as usize..frame.hashes.1 as usize];
             let known = match frame.resolved {
                 Resolved::Found(id) if !hashes.is_empty() => {
                     let (first, _, step) = server.commands.get(id).range;
-                    KeyHashes { first: first as usize, step: step as usize, hashes }
+                    KeyHashes {
+                        first: first as usize,
+                        step: step as usize,
+                        hashes,
+                    }
                 }
                 _ => KeyHashes::default(),
             };
             server.request_bytes = region.rest - frame.at;
-            if exec::request(server, reply, region.slot, frame.resolved, argv, known) == Done::Postponed {
+            if exec::request(server, reply, region.slot, frame.resolved, argv, known)
+                == Done::Postponed
+            {
                 return Ran::Postponed(frame.at..region.rest);
             }
             if reply.len() > enough {

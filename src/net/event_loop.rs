@@ -92,7 +92,9 @@ impl EventLoop {
 
     /// Watches a descriptor that becomes readable when a signal came.
     pub fn watch_signals(&mut self, mut pipe: mio::unix::pipe::Receiver) -> io::Result<()> {
-        self.poll.registry().register(&mut pipe, SIGNALS, mio::Interest::READABLE)?;
+        self.poll
+            .registry()
+            .register(&mut pipe, SIGNALS, mio::Interest::READABLE)?;
         self.signals = Some(pipe);
         Ok(())
     }
@@ -107,7 +109,9 @@ impl EventLoop {
         listeners.truncate(LISTENERS_MAX);
         for (i, listener) in listeners.iter_mut().enumerate() {
             let token = Token(LISTENERS + i);
-            listener.register(self.poll.registry(), token).map_err(|e| format!("Failed to watch a listener: {e}"))?;
+            listener
+                .register(self.poll.registry(), token)
+                .map_err(|e| format!("Failed to watch a listener: {e}"))?;
         }
         self.listeners = listeners;
         Ok(())
@@ -118,9 +122,18 @@ impl EventLoop {
         let mut events = Events::with_capacity(1024);
         let mut cron_at_ms = self.server.now_ms();
         loop {
-            let timeout = if self.has_work() { 0 } else { (cron_at_ms - self.server.now_ms()).max(0) as u64 };
-            match self.poll.poll(&mut events, Some(Duration::from_millis(timeout))) {
-                Err(e) if e.kind() != ErrorKind::Interrupted => panic!("the event loop cannot wait for events: {e}"),
+            let timeout = if self.has_work() {
+                0
+            } else {
+                (cron_at_ms - self.server.now_ms()).max(0) as u64
+            };
+            match self
+                .poll
+                .poll(&mut events, Some(Duration::from_millis(timeout)))
+            {
+                Err(e) if e.kind() != ErrorKind::Interrupted => {
+                    panic!("the event loop cannot wait for events: {e}")
+                }
                 _ => {}
             }
             self.server.synchronise_time();
@@ -155,7 +168,9 @@ impl EventLoop {
     }
 
     fn note_event(&mut self, slot: Slot, event: &mio::event::Event) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        let Some(Some(connection)) = self.connections.get_mut(slot) else {
+            return;
+        };
         if event.is_writable() && !connection.writable {
             connection.writable = true;
             self.server.attend(slot);
@@ -233,7 +248,9 @@ impl EventLoop {
             return used;
         }
         let end = from + read;
-        let cut = self.batch.cut(&mut self.server, slot, &mut inbox[..end], used);
+        let cut = self
+            .batch
+            .cut(&mut self.server, slot, &mut inbox[..end], used);
         if !cut.failed {
             self.keep(slot, &inbox[cut.rest..end]);
         }
@@ -398,7 +415,9 @@ impl EventLoop {
 
     /// Sends a part of the replies to a client; what its socket does not take is queued.
     fn send(&mut self, slot: Slot, from: usize, to: usize) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        let Some(Some(connection)) = self.connections.get_mut(slot) else {
+            return;
+        };
         let client = self.server.clients.at_mut(slot);
         let mut sent = 0;
         if client.out.is_empty() && connection.writable {
@@ -438,10 +457,17 @@ impl EventLoop {
 
     /// Sends what is queued for a client, until its socket is full.
     fn flush(&mut self, slot: Slot) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        let Some(Some(connection)) = self.connections.get_mut(slot) else {
+            return;
+        };
         let client = self.server.clients.at_mut(slot);
         while connection.writable && !client.out.is_empty() {
-            let slices: Vec<IoSlice<'_>> = client.out.chunks().take(IOV_MAX).map(|c| IoSlice::new(c)).collect();
+            let slices: Vec<IoSlice<'_>> = client
+                .out
+                .chunks()
+                .take(IOV_MAX)
+                .map(|c| IoSlice::new(c))
+                .collect();
             match connection.transport.write_vectored(&slices) {
                 Ok(n) => {
                     self.server.stats.writes += 1;
@@ -534,21 +560,31 @@ impl EventLoop {
 
     /// Takes a new connection in, or says why not.
     fn welcome(&mut self, accepted: Accepted) {
-        let Accepted { mut transport, peer, local } = accepted;
+        let Accepted {
+            mut transport,
+            peer,
+            local,
+        } = accepted;
         if let Some(refusal) = limits::refuse_connection(&mut self.server, &peer) {
             // A client that does not read this is no concern of ours.
             let _ = transport.write(refusal.as_bytes());
             return;
         }
         let client = self.server.add_client(transport.fd(), peer, local);
-        if transport.register(self.poll.registry(), Token(CONNECTIONS + client)).is_err() {
+        if transport
+            .register(self.poll.registry(), Token(CONNECTIONS + client))
+            .is_err()
+        {
             self.server.forget_client(client);
             return;
         }
         if self.connections.len() <= client {
             self.connections.resize_with(client + 1, || None);
         }
-        self.connections[client] = Some(Connection { transport, writable: true });
+        self.connections[client] = Some(Connection {
+            transport,
+            writable: true,
+        });
     }
 
     /// Applies a changed port or address.

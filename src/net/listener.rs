@@ -34,12 +34,20 @@ impl Listener {
                 let (stream, peer) = listener.accept()?;
                 prepare(&stream, keepalive_s);
                 let local = Endpoint::Tcp(stream.local_addr()?);
-                Ok(Accepted { transport: Transport::Tcp(stream), peer: Endpoint::Tcp(peer), local })
+                Ok(Accepted {
+                    transport: Transport::Tcp(stream),
+                    peer: Endpoint::Tcp(peer),
+                    local,
+                })
             }
             Listener::Unix(listener, path) => {
                 let (stream, _) = listener.accept()?;
                 let here = Endpoint::Unix(path.clone());
-                Ok(Accepted { transport: Transport::Unix(stream), peer: here.clone(), local: here })
+                Ok(Accepted {
+                    transport: Transport::Unix(stream),
+                    peer: here.clone(),
+                    local: here,
+                })
             }
         }
     }
@@ -67,7 +75,10 @@ fn prepare(stream: &TcpStream, keepalive_s: u32) {
     if keepalive_s > 0 {
         let idle = Duration::from_secs(keepalive_s.into());
         let between = Duration::from_secs((keepalive_s / 3).max(1).into());
-        let keepalive = TcpKeepalive::new().with_time(idle).with_interval(between).with_retries(3);
+        let keepalive = TcpKeepalive::new()
+            .with_time(idle)
+            .with_interval(between)
+            .with_retries(3);
         let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
     }
 }
@@ -87,8 +98,14 @@ pub(super) fn open_tcp(config: &Config) -> Result<Vec<Listener>, String> {
             Ok(listener) => listeners.push(Listener::Tcp(listener)),
             Err(e) if optional && is_absent(&e) => {}
             Err(e) => {
-                tracing::warn!("Warning: Could not create server TCP listening socket {name}:{}: {e}", config.port);
-                return Err(format!("Failed listening on port {} (tcp), aborting.", config.port));
+                tracing::warn!(
+                    "Warning: Could not create server TCP listening socket {name}:{}: {e}",
+                    config.port
+                );
+                return Err(format!(
+                    "Failed listening on port {} (tcp), aborting.",
+                    config.port
+                ));
             }
         }
     }
@@ -97,7 +114,9 @@ pub(super) fn open_tcp(config: &Config) -> Result<Vec<Listener>, String> {
 
 /// Opens the Unix listener of a configuration, if it names one.
 pub(super) fn open_unix(config: &Config) -> Result<Option<Listener>, String> {
-    let Some(path) = config.unixsocket.as_ref().filter(|p| !p.is_empty()) else { return Ok(None) };
+    let Some(path) = config.unixsocket.as_ref().filter(|p| !p.is_empty()) else {
+        return Ok(None);
+    };
     let path = Path::new(path);
     let failed = |e: io::Error| format!("Failed opening Unix socket: bind: {e}");
     // A socket that an earlier process left behind is in the way.
@@ -111,14 +130,23 @@ pub(super) fn open_unix(config: &Config) -> Result<Option<Listener>, String> {
         std::fs::set_permissions(path, mode).map_err(failed)?;
     }
     socket.set_nonblocking(true).map_err(failed)?;
-    Ok(Some(Listener::Unix(UnixListener::from_std(std::os::fd::OwnedFd::from(socket).into()), path.to_path_buf())))
+    Ok(Some(Listener::Unix(
+        UnixListener::from_std(std::os::fd::OwnedFd::from(socket).into()),
+        path.to_path_buf(),
+    )))
 }
 
 /// The addresses that an entry of `bind` stands for.
 fn addresses(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     match name {
-        "*" => Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)]),
-        "::*" => Ok(vec![SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)]),
+        "*" => Ok(vec![SocketAddr::new(
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port,
+        )]),
+        "::*" => Ok(vec![SocketAddr::new(
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            port,
+        )]),
         _ => Ok(std::net::ToSocketAddrs::to_socket_addrs(&(name, port))?.collect()),
     }
 }
@@ -135,7 +163,11 @@ fn bind_first(addresses: &[SocketAddr], backlog: u32) -> io::Result<TcpListener>
 }
 
 fn bind(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

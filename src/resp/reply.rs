@@ -344,7 +344,11 @@ impl Reply {
     /// The range `from..to` of the stream as one slice, if no shared value lies in it.
     #[inline]
     pub fn contiguous(&self, from: usize, to: usize) -> Option<&[u8]> {
-        if self.shared.is_empty() { Some(&self.buf[from..to]) } else { None }
+        if self.shared.is_empty() {
+            Some(&self.buf[from..to])
+        } else {
+            None
+        }
     }
 
     /// Appends the bytes of the stream from `from` to `to` to `out`, in order.

@@ -128,7 +128,14 @@ pub struct Label {
 
 impl Client {
     /// A client that has just connected.
-    pub fn new(id: u64, slot: Slot, fd: i32, peer: Endpoint, local: Endpoint, now_ms: i64) -> Client {
+    pub fn new(
+        id: u64,
+        slot: Slot,
+        fd: i32,
+        peer: Endpoint,
+        local: Endpoint,
+        now_ms: i64,
+    ) -> Client {
         Client {
             id,
             slot,
@@ -195,7 +202,11 @@ impl Client {
 
     /// Sets or clears a bit of [`unusual`].
     pub fn set_unusual(&mut self, bit: u32, on: bool) {
-        self.unusual = if on { self.unusual | bit } else { self.unusual & !bit };
+        self.unusual = if on {
+            self.unusual | bit
+        } else {
+            self.unusual & !bit
+        };
     }
 
     /// Ends the connection; the stricter of two wishes counts.
@@ -276,7 +287,14 @@ impl Clients {
             self.slots.len() - 1
         });
         self.by_id.insert(self.next_id, slot);
-        self.slots[slot].insert(Box::new(Client::new(self.next_id, slot, fd, peer, local, now_ms)))
+        self.slots[slot].insert(Box::new(Client::new(
+            self.next_id,
+            slot,
+            fd,
+            peer,
+            local,
+            now_ms,
+        )))
     }
 
     /// Removes a client.
@@ -290,13 +308,17 @@ impl Clients {
     /// The client in a slot, which must be one.
     #[inline]
     pub fn at(&self, slot: Slot) -> &Client {
-        self.slots[slot].as_deref().expect("the slot holds a client")
+        self.slots[slot]
+            .as_deref()
+            .expect("the slot holds a client")
     }
 
     /// The same, to change.
     #[inline]
     pub fn at_mut(&mut self, slot: Slot) -> &mut Client {
-        self.slots[slot].as_deref_mut().expect("the slot holds a client")
+        self.slots[slot]
+            .as_deref_mut()
+            .expect("the slot holds a client")
     }
 
     /// The client in a slot, if there is one.

@@ -8,8 +8,14 @@ use crate::server::state::Server;
 pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
     let now_ms = server.now_ms();
     let label = client.label.as_deref();
-    let text = |bytes: Option<&Vec<u8>>| bytes.map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
-    let command = client.last_command.map_or("NULL", |id| server.commands.get(id).full_name.as_str());
+    let text = |bytes: Option<&Vec<u8>>| {
+        bytes
+            .map(|b| String::from_utf8_lossy(b).into_owned())
+            .unwrap_or_default()
+    };
+    let command = client
+        .last_command
+        .map_or("NULL", |id| server.commands.get(id).full_name.as_str());
     let (out_chunks, out_bytes) = (client.out.chunks().len(), client.out.bytes());
     let query_free = client.query.capacity() - client.query.len();
     let total = size_of::<Client>() + client.query.capacity() + out_bytes + request_bytes;

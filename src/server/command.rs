@@ -196,12 +196,25 @@ pub struct KeySpec {
 impl KeySpec {
     /// The argument at `index`.
     pub const fn at(index: i32) -> KeySpec {
-        KeySpec { begin: Begin::Index(index), find: Find::Range { last: 0, step: 1, limit: 0 }, flags: 0, notes: None }
+        KeySpec {
+            begin: Begin::Index(index),
+            find: Find::Range {
+                last: 0,
+                step: 1,
+                limit: 0,
+            },
+            flags: 0,
+            notes: None,
+        }
     }
 
     /// Up to the last argument, every `step`th.
     pub const fn to_end(mut self, step: i32) -> KeySpec {
-        self.find = Find::Range { last: -1, step, limit: 0 };
+        self.find = Find::Range {
+            last: -1,
+            step,
+            limit: 0,
+        };
         self
     }
 
@@ -359,7 +372,11 @@ impl Command {
     /// Whether a request of this many arguments is one.
     #[inline]
     pub fn accepts(&self, argc: usize) -> bool {
-        if self.arity >= 0 { argc == self.arity as usize } else { argc >= self.arity.unsigned_abs() as usize }
+        if self.arity >= 0 {
+            argc == self.arity as usize
+        } else {
+            argc >= self.arity.unsigned_abs() as usize
+        }
     }
 
     /// First key, last key and step, as COMMAND INFO says them: those of the specs that are plain
@@ -368,7 +385,15 @@ impl Command {
         let (mut first, mut last, mut step) = (0, 0, 0);
         let mut i = 0;
         while i < self.keys.len() {
-            if let (Begin::Index(at), Find::Range { last: l, step: s, limit: 0 }) = (self.keys[i].begin, self.keys[i].find) {
+            if let (
+                Begin::Index(at),
+                Find::Range {
+                    last: l,
+                    step: s,
+                    limit: 0,
+                },
+            ) = (self.keys[i].begin, self.keys[i].find)
+            {
                 let end = if l < 0 { l } else { at + l };
                 if first == 0 {
                     (first, last, step) = (at, end, s);

@@ -23,8 +23,13 @@ pub fn run(server: &mut Server) -> i64 {
 
 /// Whether a signal asked for an end.
 pub fn check_signals(server: &mut Server) {
-    if let Some(signal) = sys::take_shutdown_signal() {
-        tracing::warn!("Received {signal} scheduling shutdown...");
+    if let Some(signal) = sys::stop_signal() {
+        sys::clear_stop_signal();
+        let name = match signal {
+            sys::StopSignal::Interrupt => "SIGINT",
+            sys::StopSignal::Terminate => "SIGTERM",
+        };
+        tracing::warn!("Received {name} scheduling shutdown...");
         server.shutdown = Some(Shutdown::Exit);
     }
 }
@@ -38,7 +43,11 @@ fn sample(server: &mut Server, now_ms: i64) {
     if now_ms - server.sampled_ms >= SAMPLE_MS {
         server.sampled_ms = now_ms;
         clock::recalibrate();
-        let counters = [server.stats.commands, server.stats.bytes_in, server.stats.bytes_out];
+        let counters = [
+            server.stats.commands,
+            server.stats.bytes_in,
+            server.stats.bytes_out,
+        ];
         server.stats.rates.sample(clock::unix_us(), counters);
     }
 }
@@ -50,7 +59,10 @@ fn close_idle_clients(server: &mut Server, now_ms: i64) {
         return;
     }
     server.idle_checked_ms = now_ms;
-    let idle = |c: &&crate::server::client::Client| now_ms - c.active_ms > limit_s * 1000 && c.unusual & crate::server::client::unusual::MONITOR == 0;
+    let idle = |c: &&crate::server::client::Client| {
+        now_ms - c.active_ms > limit_s * 1000
+            && c.unusual & crate::server::client::unusual::MONITOR == 0
+    };
     let slots: Vec<_> = server.clients.iter().filter(idle).map(|c| c.slot).collect();
     for slot in slots {
         tracing::debug!("Closing idle client");
@@ -79,7 +91,7 @@ fn expire_cycle(server: &mut Server) {
             for key in &found.expired {
                 delete_expired(server, index, key, now_ms);
             }
-            let late = (clock::mono_us() - began) as u64 > budget_us;
+            let late = (clock::mono_us() - began) > budget_us;
             if late {
                 server.stats.expire_cycles_cut_short += 1;
             }
@@ -90,19 +102,29 @@ fn expire_cycle(server: &mut Server) {
         if ttl_count > 0 {
             let average = ttl_sum / ttl_count * 64;
             let db = server.keyspace.db_mut(index);
-            db.avg_ttl_ms = if db.avg_ttl_ms == 0 { average } else { db.avg_ttl_ms / 50 * 49 + average / 50 };
+            db.avg_ttl_ms = if db.avg_ttl_ms == 0 {
+                average
+            } else {
+                db.avg_ttl_ms / 50 * 49 + average / 50
+            };
         }
-        if (clock::mono_us() - began) as u64 > budget_us {
+        if (clock::mono_us() - began) > budget_us {
             break;
         }
     }
     if sampled > 0 {
         let percent = expired as f64 * 100.0 / sampled as f64;
-        server.stats.expired_stale_percent = percent * 0.05 + server.stats.expired_stale_percent * 0.95;
+        server.stats.expired_stale_percent =
+            percent * 0.05 + server.stats.expired_stale_percent * 0.95;
     }
-    let took_ms = (clock::mono_us() - began) as u64 / 1000;
-    let (limit_ms, now_s) = (server.config.latency_monitor_threshold as u64, server.now_ms() / 1000);
-    server.latency.note("expire-cycle", took_ms, limit_ms, now_s);
+    let took_ms = (clock::mono_us() - began) / 1000;
+    let (limit_ms, now_s) = (
+        server.config.latency_monitor_threshold as u64,
+        server.now_ms() / 1000,
+    );
+    server
+        .latency
+        .note("expire-cycle", took_ms, limit_ms, now_s);
 }
 
 fn delete_expired(server: &mut Server, db: usize, key: &[u8], now_ms: i64) {

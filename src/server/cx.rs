@@ -30,13 +30,21 @@ impl AccessClock {
 
     /// The clocks at a time.
     pub fn at(now_ms: i64, lfu: bool) -> AccessClock {
-        AccessClock { lru: (now_ms / 1000) as u32 & 0xff_ffff, lfu_minutes: (now_ms / 60_000) as u32 & 0xffff, lfu }
+        AccessClock {
+            lru: (now_ms / 1000) as u32 & 0xff_ffff,
+            lfu_minutes: (now_ms / 60_000) as u32 & 0xffff,
+            lfu,
+        }
     }
 
     /// What a new entry gets.
     #[inline]
     pub fn new_entry(self) -> u32 {
-        if self.lfu { self.lfu_minutes << 8 | Self::LFU_INITIAL } else { self.lru }
+        if self.lfu {
+            self.lfu_minutes << 8 | Self::LFU_INITIAL
+        } else {
+            self.lru
+        }
     }
 
     /// An entry's LFU counter as it stands now, after its decay.
@@ -99,7 +107,9 @@ impl DataCx<'_> {
         let bytes = argv.at(index);
         let known = match index.checked_sub(self.hashes.first) {
             Some(0) => self.hashes.hashes.first(),
-            Some(n) if self.hashes.step > 0 && n.is_multiple_of(self.hashes.step) => self.hashes.hashes.get(n / self.hashes.step),
+            Some(n) if self.hashes.step > 0 && n.is_multiple_of(self.hashes.step) => {
+                self.hashes.hashes.get(n / self.hashes.step)
+            }
             _ => None,
         };
         match known {
@@ -137,7 +147,8 @@ impl DataCx<'_> {
             }
             None => {
                 self.stats.misses += 1;
-                self.effects.event(Class::KeyMiss, "keymiss", self.db_index, key.bytes);
+                self.effects
+                    .event(Class::KeyMiss, "keymiss", self.db_index, key.bytes);
             }
         }
         place
@@ -182,7 +193,8 @@ impl DataCx<'_> {
     #[cold]
     fn expire(&mut self, db: usize, key: Key<'_>, place: Place) {
         if self.delete_expired {
-            self.keyspace.remove(db, key, place, self.config.lazyfree_lazy_expire);
+            self.keyspace
+                .remove(db, key, place, self.config.lazyfree_lazy_expire);
             self.stats.expired += 1;
             self.effects.expired(db, key.bytes);
         }
@@ -194,14 +206,21 @@ impl DataCx<'_> {
         if self.no_touch {
             return;
         }
-        let access = if self.access.lfu { self.lfu_used(place) } else { self.access.lru };
+        let access = if self.access.lfu {
+            self.lfu_used(place)
+        } else {
+            self.access.lru
+        };
         self.db_mut().set_access(place, access);
     }
 
     /// The LFU clock of a key that is used now: the counter decays with time and grows with a chance
     /// that falls as it grows.
     fn lfu_used(&mut self, place: Place) -> u32 {
-        let mut counter = self.access.lfu_counter(self.entry(place).access(), self.config.lfu_decay_time as u32);
+        let mut counter = self.access.lfu_counter(
+            self.entry(place).access(),
+            self.config.lfu_decay_time as u32,
+        );
         if counter < 255 {
             let above = counter.saturating_sub(AccessClock::LFU_INITIAL) as f64;
             let chance = 1.0 / (above * self.config.lfu_log_factor as f64 + 1.0);
@@ -215,24 +234,42 @@ impl DataCx<'_> {
 
     /// Stores a value under a key that was looked up before.
     #[inline]
-    pub fn store(&mut self, key: Key<'_>, place: Option<Place>, value: NewValue<'_>, expiry: Expiry) {
+    pub fn store(
+        &mut self,
+        key: Key<'_>,
+        place: Option<Place>,
+        value: NewValue<'_>,
+        expiry: Expiry,
+    ) {
         match place {
             Some(place) => self.db_mut().replace(key, place, value, expiry),
             None => {
-                let at = if let Expiry::At(at) = expiry { Some(at) } else { None };
+                let at = if let Expiry::At(at) = expiry {
+                    Some(at)
+                } else {
+                    None
+                };
                 let access = self.access.new_entry();
                 self.db_mut().insert(key, value, at, access);
-                self.effects.event(Class::New, "new", self.db_index, key.bytes);
+                self.effects
+                    .event(Class::New, "new", self.db_index, key.bytes);
             }
         }
     }
 
     /// Edits a string in place; see [`Db::edit_string`].
-    pub fn edit_string(&mut self, key: Key<'_>, place: Option<Place>, len: usize, change: impl FnOnce(&mut [u8])) {
+    pub fn edit_string(
+        &mut self,
+        key: Key<'_>,
+        place: Option<Place>,
+        len: usize,
+        change: impl FnOnce(&mut [u8]),
+    ) {
         let access = self.access.new_entry();
         self.db_mut().edit_string(key, place, len, access, change);
         if place.is_none() {
-            self.effects.event(Class::New, "new", self.db_index, key.bytes);
+            self.effects
+                .event(Class::New, "new", self.db_index, key.bytes);
         }
     }
 
@@ -265,6 +302,7 @@ impl ServerCx<'_> {
 
     /// The keyspace with time and effects, for a command that needs both worlds.
     pub fn data(&mut self) -> DataCx<'_> {
-        self.server.data_cx(self.slot, self.reply, KeyHashes::default())
+        self.server
+            .data_cx(self.slot, self.reply, KeyHashes::default())
     }
 }

@@ -6,6 +6,7 @@ use crate::resp::reply::Reply;
 use crate::resp::request::Argv;
 use crate::server::client::{Closing, ReplyMode, Slot, unusual as client_unusual};
 use crate::server::command::{ADMIN, Handler, SKIP_MONITOR, SKIP_SLOWLOG};
+use crate::server::crash;
 use crate::server::cx::{KeyHashes, ServerCx};
 use crate::server::gate::{self, Verdict};
 use crate::server::monitor;
@@ -24,7 +25,14 @@ pub enum Done {
 
 /// Admits and runs a request of a client; the reply is appended to `reply`.
 #[inline]
-pub fn request(server: &mut Server, reply: &mut Reply, slot: Slot, resolved: Resolved, argv: Argv<'_>, hashes: KeyHashes<'_>) -> Done {
+pub fn request(
+    server: &mut Server,
+    reply: &mut Reply,
+    slot: Slot,
+    resolved: Resolved,
+    argv: Argv<'_>,
+    hashes: KeyHashes<'_>,
+) -> Done {
     let start = reply.mark();
     let Resolved::Found(id) = resolved else {
         let refusal = gate::unresolved(server, resolved, argv);
@@ -36,7 +44,8 @@ pub fn request(server: &mut Server, reply: &mut Reply, slot: Slot, resolved: Res
         Verdict::Reject(refusal) => return refuse(server, reply, slot, Some(id), refusal),
         Verdict::Postpone => return Done::Postponed,
     }
-    if server.unusual & gate::unusual::MONITORS != 0 && command.flags & (SKIP_MONITOR | ADMIN) == 0 {
+    if server.unusual & gate::unusual::MONITORS != 0 && command.flags & (SKIP_MONITOR | ADMIN) == 0
+    {
         monitor::feed(server, slot, argv);
     }
     call(server, reply, slot, id, argv, hashes);
@@ -48,16 +57,31 @@ pub fn request(server: &mut Server, reply: &mut Reply, slot: Slot, resolved: Res
 
 /// Runs a command that was admitted, and carries out its effects.
 #[inline]
-pub fn call(server: &mut Server, reply: &mut Reply, slot: Slot, id: CommandId, argv: Argv<'_>, hashes: KeyHashes<'_>) {
+pub fn call(
+    server: &mut Server,
+    reply: &mut Reply,
+    slot: Slot,
+    id: CommandId,
+    argv: Argv<'_>,
+    hashes: KeyHashes<'_>,
+) {
     let command = server.commands.get(id).command;
     let start = reply.mark();
-    server.running = Some(id);
+    let outer = crash::enter_command(&command.name, argv.len(), server.request_bytes);
     server.effects.reset();
     let outcome = match command.handler {
         Handler::Data(run) => run(&mut server.data_cx(slot, reply, hashes), argv),
-        Handler::Server(run) => run(&mut ServerCx { server, slot, reply }, argv),
+        Handler::Server(run) => run(
+            &mut ServerCx {
+                server,
+                slot,
+                reply,
+            },
+            argv,
+        ),
         Handler::Container => unreachable!("a container resolves to a subcommand or is refused"),
     };
+    crash::leave_command(outer);
     let failed = outcome.is_err();
     if let Err(e) = outcome {
         reply.rollback(start);
@@ -70,7 +94,6 @@ pub fn call(server: &mut Server, reply: &mut Reply, slot: Slot, id: CommandId, a
 #[inline]
 fn finish(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>, failed: bool) {
     let nanoseconds = server.advance_time_to(clock::ticks());
-    server.running = None;
     server.dirty += server.effects.dirty;
     server.stats.commands += 1;
     let stats = server.commands.stats_mut(id);
@@ -91,9 +114,18 @@ fn finish(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>, failed
         note_slow(server, slot, id, argv, nanoseconds);
     }
     if server.config.latency_monitor_threshold != 0 {
-        let event = if server.commands.get(id).command.flags & crate::server::command::FAST != 0 { "fast-command" } else { "command" };
-        let (limit_ms, now_s) = (server.config.latency_monitor_threshold as u64, server.now_ms() / 1000);
-        server.latency.note(event, nanoseconds / 1_000_000, limit_ms, now_s);
+        let event = if server.commands.get(id).command.flags & crate::server::command::FAST != 0 {
+            "fast-command"
+        } else {
+            "command"
+        };
+        let (limit_ms, now_s) = (
+            server.config.latency_monitor_threshold as u64,
+            server.now_ms() / 1000,
+        );
+        server
+            .latency
+            .note(event, nanoseconds / 1_000_000, limit_ms, now_s);
     }
 }
 
@@ -107,13 +139,24 @@ fn note_slow(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>, nan
         Some(client) => (client.peer.to_string(), client.name().to_vec()),
         None => Default::default(),
     };
-    let (now_s, len_max) = (server.now_ms() / 1000, server.config.slowlog_max_len as usize);
-    server.slowlog.push(now_s, nanoseconds / 1000, argv, peer, name, len_max);
+    let (now_s, len_max) = (
+        server.now_ms() / 1000,
+        server.config.slowlog_max_len as usize,
+    );
+    server
+        .slowlog
+        .push(now_s, nanoseconds / 1000, argv, peer, name, len_max);
 }
 
 /// Answers a request that does not run.
 #[cold]
-fn refuse(server: &mut Server, reply: &mut Reply, slot: Slot, id: Option<CommandId>, refusal: ErrorReply) -> Done {
+fn refuse(
+    server: &mut Server,
+    reply: &mut Reply,
+    slot: Slot,
+    id: Option<CommandId>,
+    refusal: ErrorReply,
+) -> Done {
     let start = reply.mark();
     answer_error(server, reply, &refusal);
     if let Some(id) = id {

@@ -57,7 +57,10 @@ fn look_closer(server: &mut Server, slot: Slot, command: &Command, argv: Argv<'_
     if server.unusual & unusual::LOADING != 0 && command.flags & LOADING == 0 {
         return Verdict::Reject(error::LOADING);
     }
-    if server.unusual & unusual::MAXMEMORY != 0 && !server.make_room() && command.flags & DENYOOM != 0 {
+    if server.unusual & unusual::MAXMEMORY != 0
+        && !server.make_room()
+        && command.flags & DENYOOM != 0
+    {
         return Verdict::Reject(error::OOM);
     }
     if server.unusual & unusual::PAUSED != 0 && server.pause.holds(command, server.now_ms()) {
@@ -70,23 +73,33 @@ fn look_closer(server: &mut Server, slot: Slot, command: &Command, argv: Argv<'_
 #[cold]
 pub fn unresolved(server: &Server, resolved: Resolved, argv: Argv<'_>) -> ErrorReply {
     match resolved {
-        Resolved::Unknown | Resolved::Found(_) => error::unknown_command(argv.at(0), argv.tail(1).iter()),
+        Resolved::Unknown | Resolved::Found(_) => {
+            error::unknown_command(argv.at(0), argv.tail(1).iter())
+        }
         Resolved::Bare(id) => error::wrong_arity(server.commands.get(id).command.name),
-        Resolved::UnknownSub(id) => error::unknown_subcommand(argv.at(1), server.commands.get(id).command.name),
+        Resolved::UnknownSub(id) => {
+            error::unknown_subcommand(argv.at(1), server.commands.get(id).command.name)
+        }
     }
 }
 
 /// The name of a request's command, with the subcommand.
 fn full_name(server: &Server, argv: Argv<'_>) -> String {
     match server.commands.resolve(argv.at(0), argv.get(1)) {
-        Resolved::Found(id) | Resolved::Bare(id) | Resolved::UnknownSub(id) => server.commands.get(id).full_name.clone(),
+        Resolved::Found(id) | Resolved::Bare(id) | Resolved::UnknownSub(id) => {
+            server.commands.get(id).full_name.clone()
+        }
         Resolved::Unknown => String::from_utf8_lossy(argv.at(0)).into_owned(),
     }
 }
 
 fn protected(command: &Command) -> ErrorReply {
     let name = command.name.to_ascii_uppercase();
-    let option = if command.name == "debug" { "enable-debug-command" } else { "enable-module-command" };
+    let option = if command.name == "debug" {
+        "enable-debug-command"
+    } else {
+        "enable-module-command"
+    };
     ErrorReply::Text(format!(
         "ERR {name} command not allowed. If the {option} option is set to \"local\", you can run it from a local \
          connection, otherwise you need to set this option in the configuration file, and then restart the server."

@@ -15,7 +15,10 @@ pub struct Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Histogram { counts: [0; BUCKETS], total: 0 }
+        Histogram {
+            counts: [0; BUCKETS],
+            total: 0,
+        }
     }
 }
 

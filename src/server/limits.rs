@@ -20,7 +20,10 @@ pub fn check_query(server: &mut Server, slot: Slot, bytes: usize) -> Overrun {
     if bytes <= server.config.client_query_buffer_limit as usize {
         return Overrun::None;
     }
-    tracing::warn!("Closing client that reached max query buffer length: {} (qbuf initial bytes: {bytes})", server.describe(slot));
+    tracing::warn!(
+        "Closing client that reached max query buffer length: {} (qbuf initial bytes: {bytes})",
+        server.describe(slot)
+    );
     server.stats.query_limit_disconnections += 1;
     server.close_client(slot, Closing::Now);
     Overrun::Close
@@ -34,13 +37,20 @@ pub fn check_output(server: &mut Server, slot: Slot) {
     let waiting = client.out.bytes() as u64;
     let hard = limit.hard != 0 && waiting > limit.hard;
     let soft = limit.soft != 0 && waiting > limit.soft;
-    let over_since = if soft { *client.soft_limit_since_ms.get_or_insert(now_ms) } else { now_ms };
+    let over_since = if soft {
+        *client.soft_limit_since_ms.get_or_insert(now_ms)
+    } else {
+        now_ms
+    };
     if !soft {
         client.soft_limit_since_ms = None;
     }
     let too_long = soft && now_ms - over_since > limit.soft_seconds as i64 * 1000;
     if (hard || too_long) && client.closing != Some(Closing::Now) {
-        tracing::warn!("Client {} scheduled to be closed ASAP for overcoming of output buffer limits.", server.describe(slot));
+        tracing::warn!(
+            "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+            server.describe(slot)
+        );
         server.stats.output_limit_disconnections += 1;
         server.close_client(slot, Closing::Now);
     }
@@ -52,7 +62,8 @@ pub fn refuse_connection(server: &mut Server, peer: &Endpoint) -> Option<String>
         server.stats.rejected_connections += 1;
         return Some("-ERR max number of clients reached\r\n".into());
     }
-    let remote = matches!(peer, Endpoint::Tcp(address) if !address.ip().to_canonical().is_loopback());
+    let remote =
+        matches!(peer, Endpoint::Tcp(address) if !address.ip().to_canonical().is_loopback());
     if remote && server.config.protected_mode && server.config.requirepass.is_empty() {
         server.stats.rejected_connections += 1;
         return Some(

@@ -11,7 +11,13 @@ use std::fmt::Write;
 pub fn feed(server: &mut Server, slot: Slot, argv: Argv<'_>) {
     let client = server.clients.at(slot);
     let now_us = crate::base::clock::unix_us();
-    let mut line = format!("+{}.{:06} [{} {}]", now_us / 1_000_000, now_us % 1_000_000, client.db, client.peer);
+    let mut line = format!(
+        "+{}.{:06} [{} {}]",
+        now_us / 1_000_000,
+        now_us % 1_000_000,
+        client.db,
+        client.peer
+    );
     for arg in redacted(argv, |argv| argv.iter().map(<[u8]>::to_vec).collect()) {
         line.push(' ');
         quote(&mut line, &arg);

@@ -49,6 +49,7 @@ impl Command {
     /// Whether it runs during a pause of all commands: what ends the pause, and what no pause of
     /// Redis delays.
     fn is_pause_exempt(&self) -> bool {
-        self.group == crate::server::command::Group::Connection && matches!(self.name, "unpause" | "pause" | "reset" | "quit")
+        self.group == crate::server::command::Group::Connection
+            && matches!(self.name, "unpause" | "pause" | "reset" | "quit")
     }
 }

@@ -58,7 +58,12 @@ struct Slot {
     name: u16,
 }
 
-const FREE: Slot = Slot { folded: 0, lower: 0, upper: 0, name: EMPTY };
+const FREE: Slot = Slot {
+    folded: 0,
+    lower: 0,
+    upper: 0,
+    name: EMPTY,
+};
 
 const EMPTY: u16 = u16::MAX;
 const SLOTS: usize = 1 << 11;
@@ -66,7 +71,11 @@ const SLOTS: usize = 1 << 11;
 impl Registry {
     /// Registers the families' tables.
     pub fn new(families: &[&'static [Command]]) -> Registry {
-        let mut registry = Registry { all: Vec::new(), slots: vec![FREE; SLOTS], names: Vec::new() };
+        let mut registry = Registry {
+            all: Vec::new(),
+            slots: vec![FREE; SLOTS],
+            names: Vec::new(),
+        };
         for command in families.iter().copied().flatten() {
             let id = registry.add(command, None);
             registry.bind(command.name.as_bytes(), id);
@@ -81,7 +90,10 @@ impl Registry {
     fn add(&mut self, command: &'static Command, parent: Option<CommandId>) -> CommandId {
         let id = self.all.len() as CommandId;
         let full_name = match parent {
-            Some(parent) => format!("{}|{}", self.all[parent as usize].command.name, command.name),
+            Some(parent) => format!(
+                "{}|{}",
+                self.all[parent as usize].command.name, command.name
+            ),
             None => command.name.to_string(),
         };
         self.all.push(Registered {
@@ -109,13 +121,20 @@ impl Registry {
         while self.slots[at].name != EMPTY {
             at = (at + 1) % SLOTS;
         }
-        self.slots[at] = Slot { folded, lower, upper, name: index };
+        self.slots[at] = Slot {
+            folded,
+            lower,
+            upper,
+            name: index,
+        };
     }
 
     /// Gives a command another name; none at all if `new` is empty. Fails if `old` is unknown or
     /// `new` is taken.
     pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), &'static str> {
-        let id = self.lookup(old).ok_or("No such command in rename-command")?;
+        let id = self
+            .lookup(old)
+            .ok_or("No such command in rename-command")?;
         if !new.is_empty() && self.lookup(new).is_some() {
             return Err("Target command name already exists");
         }
@@ -154,7 +173,13 @@ impl Registry {
     /// The subcommand of a container that answers to a name, in any case.
     pub fn lookup_sub(&self, container: CommandId, name: &[u8]) -> Option<CommandId> {
         let subcommands = &self.get(container).subcommands;
-        subcommands.iter().copied().find(|&id| self.get(id).command.name.as_bytes().eq_ignore_ascii_case(name))
+        subcommands.iter().copied().find(|&id| {
+            self.get(id)
+                .command
+                .name
+                .as_bytes()
+                .eq_ignore_ascii_case(name)
+        })
     }
 
     /// A registered command.
@@ -189,7 +214,9 @@ impl Registry {
     /// The command that `name` and, for a container, `sub` lead to.
     #[inline]
     pub fn resolve(&self, name: &[u8], sub: Option<&[u8]>) -> Resolved {
-        let Some(id) = self.lookup(name) else { return Resolved::Unknown };
+        let Some(id) = self.lookup(name) else {
+            return Resolved::Unknown;
+        };
         let registered = self.get(id);
         if registered.subcommands.is_empty() {
             return Resolved::Found(id);
@@ -197,7 +224,9 @@ impl Registry {
         match sub {
             None if matches!(registered.command.handler, Container) => Resolved::Bare(id),
             None => Resolved::Found(id),
-            Some(sub) => self.lookup_sub(id, sub).map_or(Resolved::UnknownSub(id), Resolved::Found),
+            Some(sub) => self
+                .lookup_sub(id, sub)
+                .map_or(Resolved::UnknownSub(id), Resolved::Found),
         }
     }
 }
@@ -221,7 +250,10 @@ fn head(name: &[u8]) -> u64 {
     if let Some(head) = name.first_chunk::<8>() {
         u64::from_le_bytes(*head)
     } else if let (Some(head), Some(tail)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-        let (head, tail) = (u32::from_le_bytes(*head) as u64, u32::from_le_bytes(*tail) as u64);
+        let (head, tail) = (
+            u32::from_le_bytes(*head) as u64,
+            u32::from_le_bytes(*tail) as u64,
+        );
         head | tail << (8 * (name.len() - 4))
     } else {
         name.iter().rev().fold(0, |bits, &b| bits << 8 | b as u64)

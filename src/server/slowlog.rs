@@ -32,8 +32,23 @@ pub struct SlowLog {
 
 impl SlowLog {
     /// Adds an entry; the oldest ones beyond `len_max` go.
-    pub fn push(&mut self, at_s: i64, duration_us: u64, argv: Vec<Vec<u8>>, peer: String, name: Vec<u8>, len_max: usize) {
-        self.entries.push_front(Entry { id: self.next_id, at_s, duration_us, argv, peer, name });
+    pub fn push(
+        &mut self,
+        at_s: i64,
+        duration_us: u64,
+        argv: Vec<Vec<u8>>,
+        peer: String,
+        name: Vec<u8>,
+        len_max: usize,
+    ) {
+        self.entries.push_front(Entry {
+            id: self.next_id,
+            at_s,
+            duration_us,
+            argv,
+            peer,
+            name,
+        });
         self.next_id += 1;
         self.entries.truncate(len_max);
     }
@@ -67,7 +82,11 @@ impl SlowLog {
 /// A command's arguments as the log keeps them: long ones and many of them cut short, with a remark
 /// on how much is missing.
 pub fn shorten(argv: Argv<'_>) -> Vec<Vec<u8>> {
-    let kept = if argv.len() > ARGS_MAX { ARGS_MAX - 1 } else { argv.len() };
+    let kept = if argv.len() > ARGS_MAX {
+        ARGS_MAX - 1
+    } else {
+        argv.len()
+    };
     let mut short: Vec<Vec<u8>> = argv.iter().take(kept).map(shorten_arg).collect();
     if kept < argv.len() {
         short.push(format!("... ({} more arguments)", argv.len() - kept).into_bytes());

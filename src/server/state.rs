@@ -6,7 +6,7 @@ use crate::base::hash::Hasher;
 use crate::base::rng::Rng;
 use crate::keyspace::{Effects, Keyspace};
 use crate::resp::reply::Reply;
-use crate::server::client::{self, Closing, Clients, Endpoint, Slot};
+use crate::server::client::{self, Clients, Closing, Endpoint, Slot};
 use crate::server::client_info;
 use crate::server::command::Command;
 use crate::server::config::Config;
@@ -14,7 +14,7 @@ use crate::server::cx::{AccessClock, DataCx, KeyHashes};
 use crate::server::gate;
 use crate::server::latency::LatencyMonitor;
 use crate::server::pause::Pause;
-use crate::server::registry::{CommandId, Registry};
+use crate::server::registry::Registry;
 use crate::server::slowlog::SlowLog;
 use crate::server::stats::Stats;
 use std::path::PathBuf;
@@ -80,8 +80,6 @@ pub struct Server {
     pub idle_checked_ms: i64,
     /// Bytes of the request in progress and those its client sent behind it.
     pub request_bytes: usize,
-    /// The command in progress, for the crash report.
-    pub running: Option<CommandId>,
     /// Time as of the command in progress.
     time: Time,
 }
@@ -101,7 +99,12 @@ struct Time {
 
 impl Server {
     /// A server with these commands and this configuration.
-    pub fn new(config: Config, families: &[&'static [Command]], hasher: Hasher, rng: Rng) -> Server {
+    pub fn new(
+        config: Config,
+        families: &[&'static [Command]],
+        hasher: Hasher,
+        rng: Rng,
+    ) -> Server {
         let now_us = clock::unix_us();
         let time = Time {
             ticks: clock::ticks(),
@@ -136,7 +139,6 @@ impl Server {
             sampled_ms: 0,
             idle_checked_ms: 0,
             request_bytes: 0,
-            running: None,
             time,
         };
         server.note_config();
@@ -152,7 +154,11 @@ impl Server {
 
     /// Sets or clears a bit of [`gate::unusual`].
     pub fn set_unusual(&mut self, bit: u32, on: bool) {
-        self.unusual = if on { self.unusual | bit } else { self.unusual & !bit };
+        self.unusual = if on {
+            self.unusual | bit
+        } else {
+            self.unusual & !bit
+        };
     }
 
     /// Milliseconds of the Unix clock as of the command in progress.
@@ -163,7 +169,8 @@ impl Server {
 
     /// Microseconds of the Unix clock as of the command in progress.
     pub fn now_us(&self) -> i64 {
-        self.time.base_us + (clock::ticks_to_ns(self.time.ticks.wrapping_sub(self.time.base_ticks)) / 1000) as i64
+        self.time.base_us
+            + (clock::ticks_to_ns(self.time.ticks.wrapping_sub(self.time.base_ticks)) / 1000) as i64
     }
 
     /// Reads the tick counter: what follows happens at this time.
@@ -201,7 +208,12 @@ impl Server {
 
     /// What a handler of the keyspace reaches, for a client.
     #[inline]
-    pub fn data_cx<'a>(&'a mut self, slot: Slot, reply: &'a mut Reply, hashes: KeyHashes<'a>) -> DataCx<'a> {
+    pub fn data_cx<'a>(
+        &'a mut self,
+        slot: Slot,
+        reply: &'a mut Reply,
+        hashes: KeyHashes<'a>,
+    ) -> DataCx<'a> {
         let client = self.clients.at(slot);
         DataCx {
             db_index: client.db,
@@ -254,7 +266,11 @@ impl Server {
 
     /// Whether no pause is in force; one whose time has come ends here.
     pub fn pause_is_over(&mut self) -> bool {
-        if self.pause.current().is_some_and(|(_, until)| until <= self.time.now_ms) {
+        if self
+            .pause
+            .current()
+            .is_some_and(|(_, until)| until <= self.time.now_ms)
+        {
             self.pause.end();
         }
         let over = self.pause.current().is_none();
@@ -269,7 +285,11 @@ impl Server {
 
     /// Whether a client may run DEBUG or MODULE.
     pub fn allows_protected(&self, slot: Slot, command: &Command) -> bool {
-        let setting = if command.name == "debug" { self.config.enable_debug_command } else { self.config.enable_module_command };
+        let setting = if command.name == "debug" {
+            self.config.enable_debug_command
+        } else {
+            self.config.enable_module_command
+        };
         setting.allows(self.clients.at(slot).is_local())
     }
 

@@ -103,7 +103,8 @@ impl Rates {
         let elapsed = (now_us - self.at_us).max(1) as u64;
         if self.at_us != 0 {
             for (i, now) in counters.iter().enumerate() {
-                self.samples[i][self.next] = now.saturating_sub(self.last[i]).saturating_mul(1_000_000) / elapsed;
+                self.samples[i][self.next] =
+                    now.saturating_sub(self.last[i]).saturating_mul(1_000_000) / elapsed;
             }
             self.next = (self.next + 1) % Rates::SAMPLES;
         }
@@ -112,6 +113,7 @@ impl Rates {
 
     /// Commands, bytes received and bytes sent a second.
     pub fn per_second(&self) -> [u64; Rates::COUNT] {
-        self.samples.map(|s| s.iter().sum::<u64>() / Rates::SAMPLES as u64)
+        self.samples
+            .map(|s| s.iter().sum::<u64>() / Rates::SAMPLES as u64)
     }
 }

@@ -51,7 +51,8 @@ impl Keys {
     }
 
     fn find(&self, value: u64) -> Option<Place> {
-        self.0.find(hash(self.0.hasher(), value), |k| k.value() == value)
+        self.0
+            .find(hash(self.0.hasher(), value), |k| k.value() == value)
     }
 
     fn insert(&mut self, value: u64) {
@@ -155,7 +156,11 @@ fn memory_follows_the_number_of_entries_both_ways() {
     for n in 1..=200_000u64 {
         table.remove(n);
     }
-    assert!(table.0.bytes() < 1024, "{} bytes when empty", table.0.bytes());
+    assert!(
+        table.0.bytes() < 1024,
+        "{} bytes when empty",
+        table.0.bytes()
+    );
     assert_eq!(table.0.links(), 0);
 }
 
@@ -175,7 +180,11 @@ fn random_is_fair() {
         counts[chosen.expect("not empty").value() as usize] += 1;
     }
     // 200 draws expected each, with a deviation of 14.
-    assert!(counts.iter().all(|c| (110..300).contains(c)), "{:?}", (counts.iter().min(), counts.iter().max()));
+    assert!(
+        counts.iter().all(|c| (110..300).contains(c)),
+        "{:?}",
+        (counts.iter().min(), counts.iter().max())
+    );
 }
 
 #[test]
@@ -187,8 +196,12 @@ fn a_chain_forgets_that_it_was_volatile() {
     table.0.mark_volatile(hash);
     assert!(table.0.visit_volatile(0, |_| true));
     (2..1000).for_each(|v| table.insert(v));
-    let marked = (0..table.0.buckets()).filter(|&i| table.0.visit_volatile(i, |k| k.value() == 1)).count();
+    let marked = (0..table.0.buckets())
+        .filter(|&i| table.0.visit_volatile(i, |k| k.value() == 1))
+        .count();
     assert!(marked >= 1);
-    let still = (0..table.0.buckets()).filter(|&i| table.0.visit_volatile(i, |k| k.value() == 1)).count();
+    let still = (0..table.0.buckets())
+        .filter(|&i| table.0.visit_volatile(i, |k| k.value() == 1))
+        .count();
     assert_eq!(still, 1);
 }

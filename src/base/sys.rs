@@ -1,3 +1,0 @@
-//! stand-in
-/// x
-pub fn take_shutdown_signal() -> Option<&'static str> { None }
