@@ -1,5 +1,5 @@
 //! One batch of requests: what was read from the ready sockets, cut into requests, with the buckets
-//! of their keys under way to the cache before the first one runs.
+//! of the next keys under way to the cache while one runs.
 //!
 //! ```text
 //! inbox   | client 7: SET.. GET.. GE | client 3: INCR.. | …
@@ -17,9 +17,11 @@ use crate::server::state::Server;
 
 /// Keys of one request that are hashed ahead: all of an MSET of this many, the first ones of more.
 const HASHES_MAX: usize = 64;
-/// How many requests ahead of the one that runs the entries are fetched.
-const AHEAD: usize = 8;
-
+/// Requests whose memory is fetched together. While one group runs, the next one's entries and the
+/// buckets of the one after it are under way. Fetching one by one is slower, since each waits for its
+/// own address translation; fetching for a whole batch at once too, since the first translations are
+/// forgotten before they are used.
+const GROUP: usize = 16;
 /// Replies beyond this are sent before the next request runs.
 const REPLY_BYTES_MAX: usize = 1 << 20;
 
@@ -114,7 +116,7 @@ impl Batch {
             let spans_from = self.spans.len();
             match parse(buffer, cut.rest, &mut self.spans, &limits, &mut progress) {
                 Parsed::Request { consumed } => {
-                    self.add(server, db, buffer, cut.rest, spans_from);
+                    self.add(server, buffer, cut.rest, spans_from);
                     cut.rest += consumed;
                     // What an unauthenticated client may send depends on the AUTH before it.
                     if !limits.authenticated {
@@ -142,17 +144,15 @@ impl Batch {
         cut
     }
 
-    /// Adds a request whose spans were just found: looks its command up, hashes its keys and has
-    /// their buckets fetched.
+    /// Adds a request whose spans were just found: looks its command up and hashes its keys.
     #[inline]
-    fn add(&mut self, server: &Server, db: usize, buffer: &[u8], at: usize, spans_from: usize) {
+    fn add(&mut self, server: &Server, buffer: &[u8], at: usize, spans_from: usize) {
         let argv = Argv::new(buffer, &self.spans[spans_from..]);
         let resolved = server.commands.resolve(argv.at(0), argv.get(1));
         let hashes_from = self.hashes.len();
         if let Resolved::Found(id) = resolved {
             let (first, last, step) = server.commands.get(id).range;
             if first > 0 && (first as usize) < argv.len() {
-                let db = server.keyspace.db(db);
                 let end = if last < 0 {
                     argv.len() as i32 + last
                 } else {
@@ -161,7 +161,6 @@ impl Batch {
                 let keys = (first..=end).step_by(step.max(1) as usize).take(HASHES_MAX);
                 for index in keys {
                     let hash = server.keyspace.hasher().hash(argv.at(index as usize));
-                    db.prefetch_bucket(hash);
                     self.hashes.push(hash);
                 }
             }
@@ -193,7 +192,10 @@ impl Batch {
         let enough = reply.len() + REPLY_BYTES_MAX;
         for i in region.frames.0 + from..region.frames.1 {
             let frame = &self.frames[i];
-            self.prefetch_entries(server, region.db, i + AHEAD);
+            if i.is_multiple_of(GROUP) {
+                self.prefetch_entries(server, region.db, i + GROUP);
+                self.prefetch_buckets(server, region.db, i + 2 * GROUP);
+            }
             if server.clients.at(region.slot).closing.is_some() {
                 break;
             }
@@ -226,24 +228,39 @@ impl Batch {
         Ran::Whole
     }
 
+    /// The key hashes of the group of requests that begins at `index`.
     #[inline]
-    fn prefetch_entries(&self, server: &Server, db: usize, index: usize) {
-        if let Some(frame) = self.frames.get(index) {
-            for &hash in &self.hashes[frame.hashes.0 as usize..frame.hashes.1 as usize] {
-                server.keyspace.db(db).prefetch_entry(hash);
-            }
+    fn group_hashes(&self, index: usize) -> &[u64] {
+        let Some(first) = self.frames.get(index) else {
+            return &[];
+        };
+        let last = &self.frames[(index + GROUP).min(self.frames.len()) - 1];
+        &self.hashes[first.hashes.0 as usize..last.hashes.1 as usize]
+    }
+
+    #[inline]
+    fn prefetch_buckets(&self, server: &Server, db: usize, index: usize) {
+        let db = server.keyspace.db(db);
+        for &hash in self.group_hashes(index) {
+            db.prefetch_bucket(hash);
         }
     }
 
-    /// Has the entries of the first requests fetched; each that runs then has a later one's fetched.
-    pub(super) fn warm_up(&self, server: &Server) {
-        for region in &self.regions {
-            if region.frames.0 >= AHEAD {
-                break;
-            }
-            for index in region.frames.0..region.frames.1.min(AHEAD) {
-                self.prefetch_entries(server, region.db, index);
-            }
+    #[inline]
+    fn prefetch_entries(&self, server: &Server, db: usize, index: usize) {
+        let db = server.keyspace.db(db);
+        for &hash in self.group_hashes(index) {
+            db.prefetch_entry(hash);
         }
+    }
+
+    /// Fetches for the first groups; each that runs then fetches for later ones.
+    pub(super) fn warm_up(&self, server: &Server) {
+        let Some(first) = self.regions.first() else {
+            return;
+        };
+        self.prefetch_buckets(server, first.db, 0);
+        self.prefetch_buckets(server, first.db, GROUP);
+        self.prefetch_entries(server, first.db, 0);
     }
 }
