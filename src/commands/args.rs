@@ -22,6 +22,14 @@ pub fn integer_in(
     }
 }
 
+/// The integer of 32 bits that an argument is.
+pub fn integer32(arg: &[u8]) -> Result<i32, ErrorReply> {
+    let (min, max) = (i32::MIN, i32::MAX);
+    i32::try_from(integer(arg)?).map_err(|_| {
+        format!("ERR value is out of range, value must between {min} and {max}").into()
+    })
+}
+
 /// Whether an argument is this word, in any case.
 #[inline]
 pub fn is(arg: &[u8], word: &str) -> bool {

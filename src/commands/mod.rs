@@ -3,8 +3,28 @@
 use crate::server::command::Command;
 
 mod args;
+mod bitfield;
+mod bitmap;
 mod connection;
+mod debug;
+mod expire;
+mod flush;
+mod generic;
+mod help;
+mod object;
+mod scan;
 mod string;
 
 /// All families' tables.
-pub static FAMILIES: &[&[Command]] = &[string::COMMANDS, connection::COMMANDS];
+pub static FAMILIES: &[&[Command]] = &[
+    generic::COMMANDS,
+    expire::COMMANDS,
+    scan::COMMANDS,
+    object::COMMANDS,
+    string::COMMANDS,
+    bitmap::COMMANDS,
+    bitfield::COMMANDS,
+    connection::COMMANDS,
+    flush::COMMANDS,
+    debug::COMMANDS,
+];

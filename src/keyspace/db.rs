@@ -177,8 +177,7 @@ impl Db {
         }
     }
 
-    /// Moves a key's entry to another name in `to`, where that name is free; `to` is this database
-    /// if it is `None`.
+    /// Moves a key's entry to another name, which is free.
     pub fn rename(&mut self, key: Key<'_>, place: Place, new: Key<'_>) {
         let entry = self.detach(key, place);
         self.attach(new, entry.renamed(new.bytes));
@@ -203,7 +202,7 @@ impl Db {
         let Some(place) = place else {
             let mut bytes = vec![0; len];
             change(&mut bytes);
-            self.insert(key, changed(&bytes), None, access);
+            self.insert(key, NewValue::edited(&mut bytes), None, access);
             return;
         };
         let entry = self.table.get(place);
@@ -221,10 +220,11 @@ impl Db {
         {
             return change(bytes);
         }
-        let mut bytes = Vec::with_capacity(if len > INLINE_MAX { 2 * len } else { len });
-        bytes.extend_from_slice(old);
-        bytes.resize(len.max(old.len()), 0);
+        let len = len.max(old.len());
+        let mut bytes = zeroed_with_room(len);
+        bytes[..old.len()].copy_from_slice(old);
         change(&mut bytes);
+<<<<<<< HEAD
         if bytes.len() > INLINE_MAX {
             self.replace(
                 key,
@@ -235,6 +235,9 @@ impl Db {
         } else {
             self.replace(key, place, NewValue::Changed(&bytes), Expiry::Keep);
         }
+=======
+        self.replace(key, place, NewValue::edited(&mut bytes), Expiry::Keep);
+>>>>>>> d7a36a2 (Keys, expiry, scans, bitmaps, bit fields, databases and DEBUG)
     }
 
     /// The string at a place to send along without a copy, if it has an allocation of its own.
@@ -308,6 +311,7 @@ impl Drop for Db {
     }
 }
 
+<<<<<<< HEAD
 /// The value of a string that was edited, short or long.
 fn changed(bytes: &[u8]) -> NewValue<'_> {
     if bytes.len() > INLINE_MAX {
@@ -318,13 +322,33 @@ fn changed(bytes: &[u8]) -> NewValue<'_> {
 }
 
 /// Lengthens a string with zero bytes, with room to grow further: as much again, at most 1 MiB.
+=======
+/// Lengthens a string with zero bytes.
+>>>>>>> d7a36a2 (Keys, expiry, scans, bitmaps, bit fields, databases and DEBUG)
 fn grow(bytes: &mut Vec<u8>, len: usize) {
-    const SPARE_MAX: usize = 1 << 20;
     if len > bytes.capacity() {
-        let room = len + len.min(SPARE_MAX);
-        bytes.reserve_exact(room - bytes.len());
+        bytes.reserve_exact(len + spare(len) - bytes.len());
     }
     bytes.resize(len, 0);
+}
+
+/// So many zero bytes, which the system need not back with memory before they are written.
+fn zeroed_with_room(len: usize) -> Vec<u8> {
+    let mut bytes = vec![
+        0;
+        if len > INLINE_MAX {
+            len + spare(len)
+        } else {
+            len
+        }
+    ];
+    bytes.truncate(len);
+    bytes
+}
+
+/// Room to grow further: as much again, at most 1 MiB.
+fn spare(len: usize) -> usize {
+    len.min(1 << 20)
 }
 
 /// All databases, and what they share.
@@ -403,6 +427,18 @@ impl Keyspace {
     pub fn remove(&mut self, db: usize, key: Key<'_>, place: Place, lazily: bool) {
         let lazyfree = lazily.then_some(&mut self.lazyfree);
         self.dbs[db].remove(key, place, lazyfree);
+    }
+
+    /// A key of a database, chosen with equal chance among all.
+    pub fn random(&mut self, db: usize) -> Option<EntryRef<'_>> {
+        self.dbs[db].random(&mut self.rng)
+    }
+
+    /// Copies an entry, its expiry too, to a name that is free in `to`.
+    pub fn copy(&mut self, from: usize, place: Place, to: usize, new: Key<'_>, access: u32) {
+        let source = self.dbs[from].entry(place);
+        let copy = Entry::new(new.bytes, source.value_copy(), source.expiry(), access);
+        self.dbs[to].attach(new, copy);
     }
 
     /// Empties a database and returns how many keys it had.

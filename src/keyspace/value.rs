@@ -52,6 +52,15 @@ impl<'a> NewValue<'a> {
         }
         NewValue::Bytes(bytes)
     }
+
+    /// The value that edited bytes make. Long ones are taken out of `bytes`, not copied.
+    pub fn edited(bytes: &'a mut Vec<u8>) -> NewValue<'a> {
+        if bytes.len() > INLINE_MAX {
+            NewValue::Raw(Box::new(RawString::Owned(std::mem::take(bytes))))
+        } else {
+            NewValue::Changed(bytes)
+        }
+    }
 }
 
 /// A string in an allocation of its own. It can be shared with replies that are still being sent.

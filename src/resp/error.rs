@@ -202,6 +202,22 @@ pub fn unknown_subcommand(name: &[u8], container: &str) -> ErrorReply {
     )
 }
 
+/// `name` is no subcommand of `container`, or was called with too few or too many arguments.
+pub fn subcommand_syntax(name: &[u8], container: &str) -> ErrorReply {
+    let name = printable(name, QUOTED_BYTES_MAX);
+    let container = container.to_ascii_uppercase();
+    ErrorReply::Bytes(
+        [
+            b"ERR unknown subcommand or wrong number of arguments for '",
+            name,
+            b"'. Try ",
+            container.as_bytes(),
+            b" HELP.",
+        ]
+        .concat(),
+    )
+}
+
 /// What of `text` an error quotes: at most `bytes_max`, and nothing from a zero byte on.
 fn printable(text: &[u8], bytes_max: usize) -> &[u8] {
     let text = &text[..text.len().min(bytes_max)];

@@ -29,6 +29,8 @@ pub struct Config {
     pub active_expire_effort: u32,
     pub lazyfree_lazy_expire: bool,
     pub lazyfree_lazy_server_del: bool,
+    pub lazyfree_lazy_user_del: bool,
+    pub lazyfree_lazy_user_flush: bool,
 }
 #[allow(missing_docs)]
 pub struct Limits {
@@ -100,6 +102,8 @@ impl Default for Config {
             active_expire_effort: 1,
             lazyfree_lazy_expire: false,
             lazyfree_lazy_server_del: false,
+            lazyfree_lazy_user_del: false,
+            lazyfree_lazy_user_flush: false,
         }
     }
 }

@@ -12,12 +12,14 @@ const SAMPLE_MS: i64 = 100;
 pub fn run(server: &mut Server) -> i64 {
     let now_ms = server.now_ms();
     check_signals(server);
-    sample(server, now_ms);
-    if server.active_expire {
-        expire_cycle(server);
+    if !server.cron_paused {
+        sample(server, now_ms);
+        if server.active_expire {
+            expire_cycle(server);
+        }
+        close_idle_clients(server, now_ms);
+        crate::base::slab::collect(64);
     }
-    close_idle_clients(server, now_ms);
-    crate::base::slab::collect(64);
     1000 / server.config.hz.clamp(1, 500) as i64
 }
 
@@ -117,7 +119,11 @@ fn expire_cycle(server: &mut Server) {
         server.stats.expired_stale_percent =
             percent * 0.05 + server.stats.expired_stale_percent * 0.95;
     }
+<<<<<<< HEAD
     let took_ms = (clock::mono_us() - began) / 1000;
+=======
+    let took_ms = (clock::mono_us() - began) as u64 / 1000;
+>>>>>>> d7a36a2 (Keys, expiry, scans, bitmaps, bit fields, databases and DEBUG)
     let (limit_ms, now_s) = (
         server.config.latency_monitor_threshold as u64,
         server.now_ms() / 1000,

@@ -66,6 +66,8 @@ pub struct Server {
     pub postponed: Vec<Slot>,
     /// Whether expired keys are found actively (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: bool,
+    /// Whether nothing happens by the clock (DEBUG PAUSE-CRON).
+    pub cron_paused: bool,
     /// A wish to end.
     pub shutdown: Option<Shutdown>,
     /// Set when a parameter changed that the event loop must apply (port, bind, …).
@@ -132,6 +134,7 @@ impl Server {
             attention: Vec::new(),
             postponed: Vec::new(),
             active_expire: true,
+            cron_paused: false,
             shutdown: None,
             reconfigure_net: false,
             started_ms: now_us / 1000,

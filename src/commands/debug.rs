@@ -1,0 +1,403 @@
+//! DEBUG: what tests need to see and do that users must not.
+//!
+//! As in Redis it is one command without real subcommands: they are found by name and number of
+//! arguments here, and COMMAND does not know them. Many of those that the upstream tests call set
+//! something that this server does not have; they are accepted and change nothing.
+
+mod digest;
+mod protocol;
+
+use super::args::{integer, integer_in, is};
+use super::help;
+use crate::base::{glob, num};
+use crate::data::table::{Handle, Table};
+use crate::keyspace::db::Expiry;
+use crate::keyspace::value::{NewValue, StringRef};
+use crate::resp::error::{self, Outcome};
+use crate::resp::request::Argv;
+use crate::server::command::*;
+use crate::server::cx::ServerCx;
+use crate::server::state::Shutdown;
+use digest::Digest;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The command, of the server's family.
+pub static COMMANDS: &[Command] = &[cmd("debug", -2, Server(debug))
+    .group(Group::Server)
+    .flags(ADMIN | NOSCRIPT | LOADING | STALE | PROTECTED)
+    .doc(
+        "Looks behind the scenes and does harm, for tests.",
+        "Depends on the subcommand",
+    )];
+
+/// What DEBUG can do.
+struct Subcommand {
+    name: &'static str,
+    /// The least and the most arguments after the name.
+    arguments: (usize, usize),
+    usage: &'static str,
+    text: &'static str,
+    run: fn(&mut ServerCx<'_>, Argv<'_>) -> Outcome,
+}
+
+const MANY: usize = usize::MAX;
+const NO_EFFECT: &str = "Accepted for tests that are shared with Redis; has no effect.";
+
+#[rustfmt::skip]
+const SUBCOMMANDS: &[Subcommand] = &[
+    Subcommand { name: "aof-flush-sleep", arguments: (1, 1), usage: "AOF-FLUSH-SLEEP <microseconds>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "assert", arguments: (0, MANY), usage: "ASSERT", text: "Crash as if a program error had been found.", run: crash_by_assertion },
+    Subcommand { name: "change-repl-id", arguments: (0, 0), usage: "CHANGE-REPL-ID", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "client-enforce-reply-list", arguments: (1, 1), usage: "CLIENT-ENFORCE-REPLY-LIST <0|1>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "crash-and-recover", arguments: (0, MANY), usage: "CRASH-AND-RECOVER [<milliseconds>]", text: "Start the program anew after a delay, without saving.", run: restart },
+    Subcommand { name: "delay-rdb-client-free-seconds", arguments: (1, 1), usage: "DELAY-RDB-CLIENT-FREE-SECONDS <seconds>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "dict-resizing", arguments: (1, 1), usage: "DICT-RESIZING <0|1>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "digest", arguments: (0, 0), usage: "DIGEST", text: "Reply with a digest of the data set, equal to that of a Redis with the same data.", run: dataset_digest },
+    Subcommand { name: "digest-value", arguments: (0, MANY), usage: "DIGEST-VALUE <key> [<key> ...]", text: "Reply with a digest of each key's value.", run: value_digests },
+    Subcommand { name: "error", arguments: (1, 1), usage: "ERROR <message>", text: "Reply with an error of this text, its code first.", run: reply_error },
+    Subcommand { name: "htstats", arguments: (1, MANY), usage: "HTSTATS <db> [full]", text: "Tell how full the hash table of a database is.", run: htstats },
+    Subcommand { name: "htstats-key", arguments: (1, MANY), usage: "HTSTATS-KEY <key> [full]", text: "The same of the hash table that <key> is kept in.", run: htstats_key },
+    Subcommand { name: "leak", arguments: (1, 1), usage: "LEAK <string>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "log", arguments: (1, 1), usage: "LOG <message>", text: "Write a warning to the server's log.", run: log },
+    Subcommand { name: "object", arguments: (1, 2), usage: "OBJECT <key> [fast]", text: "Tell how the value of <key> is kept; `fast` leaves out what takes time to find out.", run: object },
+    Subcommand { name: "oom", arguments: (0, MANY), usage: "OOM", text: "Crash as if there were no memory left.", run: crash_by_memory },
+    Subcommand { name: "panic", arguments: (0, MANY), usage: "PANIC", text: "Crash with a panic.", run: crash_by_panic },
+    Subcommand { name: "pause-after-fork", arguments: (1, 1), usage: "PAUSE-AFTER-FORK <0|1>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "pause-cron", arguments: (1, 1), usage: "PAUSE-CRON <0|1>", text: "Stop what the server does by the clock, or go on with it.", run: pause_cron },
+    Subcommand { name: "populate", arguments: (1, 3), usage: "POPULATE <count> [<prefix>] [<size>]", text: "Add <count> strings, named <prefix>:<number> (`key` if no prefix is given), of <size> bytes.\nKeys that exist stay as they are.", run: populate },
+    Subcommand { name: "protocol", arguments: (1, 1), usage: "PROTOCOL <kind>", text: "Reply with a sample of a kind of reply: string, integer, double, bignum, null, array,\nset, map, attrib, push, verbatim, true, false.", run: protocol_sample },
+    Subcommand { name: "quicklist-packed-threshold", arguments: (1, 1), usage: "QUICKLIST-PACKED-THRESHOLD <size>", text: NO_EFFECT, run: packed_threshold },
+    Subcommand { name: "replicate", arguments: (1, MANY), usage: "REPLICATE <argument> [<argument> ...]", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "replybuffer", arguments: (2, 2), usage: "REPLYBUFFER PEAK-RESET-TIME <NEVER|RESET|milliseconds>|RESIZING <0|1>", text: NO_EFFECT, run: replybuffer },
+    Subcommand { name: "restart", arguments: (0, MANY), usage: "RESTART [<milliseconds>]", text: "Start the program anew after a delay.", run: restart },
+    Subcommand { name: "segfault", arguments: (0, MANY), usage: "SEGFAULT", text: "Crash by a memory fault.", run: crash_by_fault },
+    Subcommand { name: "set-active-expire", arguments: (1, 1), usage: "SET-ACTIVE-EXPIRE <0|1>", text: "With 0, expired keys are deleted only when somebody asks for them.", run: set_active_expire },
+    Subcommand { name: "set-disable-deny-scripts", arguments: (1, 1), usage: "SET-DISABLE-DENY-SCRIPTS <0|1>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "set-skip-checksum-validation", arguments: (1, 1), usage: "SET-SKIP-CHECKSUM-VALIDATION <0|1>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "sleep", arguments: (1, 1), usage: "SLEEP <seconds>", text: "Do nothing at all for some time, which may have a fraction.", run: sleep },
+    Subcommand { name: "stringmatch-len", arguments: (2, 2), usage: "STRINGMATCH-LEN <pattern> <string>", text: "Say whether a string matches a pattern.", run: stringmatch },
+];
+
+fn debug(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let name = argv.at(1);
+    let given = argv.len() - 2;
+    if is(name, "help") && given == 0 {
+        let lines: Vec<_> = SUBCOMMANDS.iter().map(|s| (s.usage, s.text)).collect();
+        help::reply(cx.reply, "DEBUG", &lines);
+        return Ok(());
+    }
+    let fits =
+        |s: &&Subcommand| is(name, s.name) && (s.arguments.0..=s.arguments.1).contains(&given);
+    match SUBCOMMANDS.iter().find(fits) {
+        Some(subcommand) => (subcommand.run)(cx, argv),
+        None => Err(error::subcommand_syntax(name, "DEBUG")),
+    }
+}
+
+fn ignore(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    cx.reply.ok();
+    Ok(())
+}
+
+/// Whether a switch is on: any number but 0.
+fn is_on(arg: &[u8]) -> bool {
+    num::parse_i64(arg).is_some_and(|n| n != 0)
+}
+
+fn set_active_expire(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    cx.server.active_expire = is_on(argv.at(2));
+    cx.reply.ok();
+    Ok(())
+}
+
+fn pause_cron(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    cx.server.cron_paused = is_on(argv.at(2));
+    cx.reply.ok();
+    Ok(())
+}
+
+fn packed_threshold(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    match num::parse_memory(argv.at(2)) {
+        Some(0..=0xffff_ffff) => cx.reply.ok(),
+        _ => {
+            return Err(
+                "ERR argument must be a memory value bigger than 1 and smaller than 4gb".into(),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn replybuffer(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let (setting, value) = (argv.at(2), argv.at(3));
+    if is(setting, "peak-reset-time") {
+        if !is(value, "never") && !is(value, "reset") {
+            integer(value)?;
+        }
+    } else if !is(setting, "resizing") {
+        return Err(error::subcommand_syntax(argv.at(1), "DEBUG"));
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+fn sleep(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let seconds = num::parse_f64(argv.at(2)).unwrap_or(0.0);
+    std::thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    cx.reply.ok();
+    Ok(())
+}
+
+fn stringmatch(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    cx.reply
+        .int(glob::matches(argv.at(2), argv.at(3), false).into());
+    Ok(())
+}
+
+fn log(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(argv.at(2)));
+    cx.reply.ok();
+    Ok(())
+}
+
+/// The error goes out as it was given, even if it is not of the form that errors have, and is not
+/// counted as one.
+fn reply_error(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let mut line = [b"-", argv.at(2)].concat();
+    line.iter_mut()
+        .filter(|byte| matches!(byte, b'\r' | b'\n'))
+        .for_each(|byte| *byte = b' ');
+    line.extend_from_slice(b"\r\n");
+    cx.reply.raw(&line);
+    Ok(())
+}
+
+fn protocol_sample(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    protocol::sample(cx.reply, argv.at(2))
+}
+
+fn crash_by_assertion(_cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    panic!("ASSERTION FAILED: DEBUG ASSERT asked for it");
+}
+
+fn crash_by_panic(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    panic!(
+        "DEBUG PANIC called at Unix time {}",
+        cx.server.now_ms() / 1000
+    );
+}
+
+fn crash_by_fault(_cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    std::process::abort()
+}
+
+fn crash_by_memory(_cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    const TOO_MUCH: usize = isize::MAX as usize / 2;
+    let layout =
+        std::alloc::Layout::array::<u8>(TOO_MUCH).expect("a size below the address space's");
+    std::alloc::handle_alloc_error(layout)
+}
+
+/// There is no reply: the connection ends with the program.
+fn restart(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let delay_ms = argv.get(2).map(integer).transpose()?.unwrap_or(0);
+    std::thread::sleep(Duration::from_millis(u64::try_from(delay_ms).unwrap_or(0)));
+    cx.server.shutdown = Some(Shutdown::Restart);
+    Ok(())
+}
+
+fn populate(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    /// More keys than fit any memory.
+    const KEYS_MAX: i64 = 1 << 36;
+    let positive = |arg| match integer_in(arg, 0..=i64::MAX, error::MUST_BE_POSITIVE) {
+        Err(_) if num::parse_i64(arg).is_none() => Err(error::NOT_AN_INTEGER),
+        checked => checked,
+    };
+    let count = positive(argv.at(2))?;
+    let prefix = argv.get(3).unwrap_or(b"key");
+    let size = argv.get(4).map(positive).transpose()?.unwrap_or(0);
+    if count > KEYS_MAX {
+        return Err("ERR OOM in dictTryExpand".into());
+    }
+    if size as u64 > cx.server.config.proto_max_bulk_len {
+        return Err(error::STRING_TOO_LONG);
+    }
+    let mut data = cx.data();
+    for n in 0..count {
+        let mut digits = itoa::Buffer::new();
+        let number = digits.format(n).as_bytes();
+        let name = [prefix, b":", number].concat();
+        let key = data.keyspace.key(&name);
+        if data.find_unseen(key).is_none() {
+            let mut value = [b"value:", number].concat();
+            if size > 0 {
+                value.resize(size as usize, 0);
+            }
+            data.store(key, None, NewValue::from_bytes(&value), Expiry::Clear);
+        }
+    }
+    data.reply.ok();
+    Ok(())
+}
+
+fn object(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let access = cx.server.access_clock();
+    let key = cx.server.keyspace.key(argv.at(2));
+    let db = cx.server.keyspace.db(cx.client().db);
+    let entry = db.entry(db.find(key).ok_or(error::NO_SUCH_KEY)?);
+    let mut line = format!(
+        "Value at:{:p} refcount:1 encoding:{}",
+        entry.key().as_ptr(),
+        entry.encoding()
+    );
+    if !argv.get(3).is_some_and(|option| is(option, "fast")) {
+        let length = entry.string().map_or(0, serialized_length);
+        write!(line, " serializedlength:{length}").expect("a string takes what is written");
+    }
+    let idle = access.idle_seconds(entry.access());
+    write!(line, " lru:{} lru_seconds_idle:{idle}", entry.access()).expect("as above");
+    cx.reply.simple(&line);
+    Ok(())
+}
+
+/// The bytes that a string takes in a snapshot, if it is not compressed: a short integer as such,
+/// everything else as its length and itself.
+fn serialized_length(string: StringRef<'_>) -> usize {
+    /// Longer texts are not tried as integers.
+    const INTEGER_TEXT_MAX: usize = 11;
+    let len = string.len();
+    let integer = if len <= INTEGER_TEXT_MAX {
+        string.integer()
+    } else {
+        None
+    };
+    match integer {
+        Some(n) if i8::try_from(n).is_ok() => 2,
+        Some(n) if i16::try_from(n).is_ok() => 3,
+        Some(n) if i32::try_from(n).is_ok() => 5,
+        _ => {
+            let header = match len {
+                0..=0x3f => 1,
+                0x40..=0x3fff => 2,
+                0x4000..=0xffff_ffff => 5,
+                _ => 9,
+            };
+            header + len
+        }
+    }
+}
+
+fn dataset_digest(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    let digest = Digest::of_keyspace(&cx.server.keyspace);
+    cx.reply.simple(&digest.to_string());
+    Ok(())
+}
+
+fn value_digests(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let db = cx.server.keyspace.db(cx.client().db);
+    cx.reply.array(argv.len() - 2);
+    for name in argv.tail(2).iter() {
+        let place = db.find(cx.server.keyspace.key(name));
+        let digest = place.map_or(Digest::default(), |place| Digest::of_value(db.entry(place)));
+        cx.reply.simple(&digest.to_string());
+    }
+    Ok(())
+}
+
+fn htstats(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let out_of_range = error::ErrorReply::from("ERR Out of range database");
+    let index = usize::try_from(integer(argv.at(2))?).map_err(|_| out_of_range.clone())?;
+    if index >= cx.server.keyspace.count() {
+        return Err(out_of_range);
+    }
+    let full = argv.get(3).is_some_and(|option| is(option, "full"));
+    let db = cx.server.keyspace.db(index);
+    let text = format!(
+        "[Dictionary HT]\n{}[Expires HT]\nThere is no second table: {} of the keys above are volatile.\n",
+        table_figures(db.table(), full),
+        db.volatile(),
+    );
+    cx.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+/// What Redis says of its tables, as far as there is the same in this one.
+fn table_figures<H: Handle>(table: &Table<H>, full: bool) -> String {
+    if table.is_empty() {
+        return "No stats available for empty dictionaries\n".into();
+    }
+    let histogram = table.histogram();
+    let used = table.buckets() - histogram[0];
+    let longest = histogram
+        .iter()
+        .rposition(|&chains| chains > 0)
+        .unwrap_or(0);
+    let mut text = format!(
+        "Hash table 0 stats (main hash table):\n table size: {}\n number of elements: {}\n different slots: {used}\n \
+         linked buckets: {}\n max chain length: {longest}\n avg chain length: {:.2}\n bytes: {}\n",
+        table.buckets(),
+        table.len(),
+        table.links(),
+        table.len() as f64 / used as f64,
+        table.bytes(),
+    );
+    if full {
+        text.push_str(" Chain length distribution:\n");
+        for (length, chains) in histogram
+            .iter()
+            .enumerate()
+            .filter(|(_, chains)| **chains > 0)
+        {
+            let percent = *chains as f64 * 100.0 / table.buckets() as f64;
+            writeln!(text, "   {length}: {chains} ({percent:.2}%)")
+                .expect("a string takes what is written");
+        }
+    }
+    text
+}
+
+fn htstats_key(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let mut data = cx.data();
+    let key = data.key(argv, 2);
+    data.find_unseen(key).ok_or(error::NO_SUCH_KEY)?;
+    Err("ERR The value stored at the specified key is not represented using an hash table".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SUBCOMMANDS, serialized_length};
+    use crate::keyspace::value::StringRef;
+
+    #[test]
+    fn serialized_lengths() {
+        let check = |text: &str, expected| {
+            assert_eq!(
+                serialized_length(StringRef::Bytes(text.as_bytes())),
+                expected,
+                "{text:?}"
+            )
+        };
+        check("", 1);
+        check("127", 2);
+        check("128", 3);
+        check("-32768", 3);
+        check("2147483647", 5);
+        check("2147483648", 11);
+        check("007", 4);
+        check(&"x".repeat(63), 64);
+        check(&"x".repeat(64), 66);
+        check(&"x".repeat(16383), 16385);
+        check(&"x".repeat(16384), 16389);
+        assert_eq!(serialized_length(StringRef::Int(i64::MIN)), 21);
+    }
+
+    #[test]
+    fn subcommands_are_in_order_and_their_usage_begins_with_their_name() {
+        assert!(SUBCOMMANDS.is_sorted_by(|a, b| a.name < b.name));
+        for subcommand in SUBCOMMANDS {
+            let word = subcommand.usage.split(' ').next().expect("a first word");
+            assert_eq!(word.to_ascii_lowercase(), subcommand.name);
+        }
+    }
+}
