@@ -55,7 +55,8 @@ pub fn add_section(title: &'static str, contents: fn() -> String) {
     assert!(free, "a crash report has room for eight sections");
 }
 
-static SECTIONS: [OnceLock<(&str, fn() -> String)>; 8] = [const { OnceLock::new() }; 8];
+type Section = (&'static str, fn() -> String);
+static SECTIONS: [OnceLock<Section>; 8] = [const { OnceLock::new() }; 8];
 
 /// A command that this thread runs, as far as a report tells.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
 //! The server around the keyspace: its state, its clients, and the way of a command through it.
 
+pub mod args;
 pub mod client;
 pub mod client_info;
 pub mod command;

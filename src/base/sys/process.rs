@@ -270,6 +270,52 @@ pub fn write_stdout(bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::sys::child;
+
+    /// Only does something when the test below starts it as a process of its own.
+    #[test]
+    fn child_that_goes_to_the_background() {
+        let Some(path) = child::scenario() else {
+            return;
+        };
+        child::alone(|| {
+            let before = std::process::id();
+            daemonize().unwrap();
+            let links = (0..=2).map(|fd| fs::read_link(format!("/proc/self/fd/{fd}")).unwrap());
+            let null = links
+                .into_iter()
+                .all(|link| link == std::path::Path::new("/dev/null"));
+            let stat = fs::read_to_string("/proc/self/stat").unwrap();
+            let after_name = &stat[stat.rfind(')').unwrap() + 2..];
+            let session: u32 = after_name.split(' ').nth(3).unwrap().parse().unwrap();
+            let own_session = session == std::process::id() && session != before;
+            fs::write(
+                format!("{path}.new"),
+                format!("null {null}, session {own_session}"),
+            )
+            .unwrap();
+            fs::rename(format!("{path}.new"), path).unwrap();
+            exit_at_once(3);
+        });
+    }
+
+    #[test]
+    fn the_background_has_no_terminal_and_the_starter_succeeds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("said");
+        let test = "base::sys::process::tests::child_that_goes_to_the_background";
+        let output = child::run(test, path.to_str().unwrap());
+        assert_eq!(output.status.code(), Some(0));
+        let started = std::time::Instant::now();
+        while !path.exists() {
+            assert!(
+                started.elapsed() < Duration::from_secs(10),
+                "the child says nothing"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(fs::read_to_string(path).unwrap(), "null true, session true");
+    }
 
     #[test]
     fn random_bytes_fill_everything_and_differ() {

@@ -99,6 +99,42 @@ fn area_of_stat(stat: &str) -> Option<Area> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::sys::child;
+
+    /// Only does something when the test below starts it as a process of its own.
+    #[test]
+    fn child_that_is_renamed() {
+        let Some(title) = child::scenario() else {
+            return;
+        };
+        child::alone(|| {
+            claim_title_area().unwrap();
+            set_process_title(b"a title that was set before");
+            set_process_title(title.as_bytes());
+            let shown = std::fs::read("/proc/self/cmdline").unwrap();
+            let end = shown
+                .iter()
+                .position(|&byte| byte == 0)
+                .unwrap_or(shown.len());
+            println!("shown {}", String::from_utf8_lossy(&shown[..end]));
+            println!("environment {}", child::scenario().unwrap());
+        });
+    }
+
+    fn check_title(title: &str) {
+        let output = child::run("base::sys::title::tests::child_that_is_renamed", title);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains(&format!("shown {title}\n")), "{text}");
+        assert!(text.contains(&format!("environment {title}\n")), "{text}");
+    }
+
+    #[test]
+    fn the_title_is_what_others_see_and_the_environment_stays() {
+        check_title("short");
+        // Longer than the arguments, so that it takes the room of the environment.
+        check_title(&"long ".repeat(60));
+    }
 
     fn check(bounds: &str, expected: Option<(usize, usize)>) {
         let fields = vec!["0"; 44].join(" ");
