@@ -9,7 +9,7 @@ mod protocol;
 
 use super::args::{integer, integer_in, is};
 use super::help;
-use crate::base::{glob, num};
+use crate::base::{glob, num, sys};
 use crate::data::table::{Handle, Table};
 use crate::keyspace::db::Expiry;
 use crate::keyspace::value::{NewValue, StringRef};
@@ -189,7 +189,8 @@ fn crash_by_panic(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
 }
 
 fn crash_by_fault(_cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
-    std::process::abort()
+    sys::provoke_segmentation_fault();
+    Err(error::SYNTAX)
 }
 
 fn crash_by_memory(_cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {

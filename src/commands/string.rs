@@ -2,6 +2,8 @@
 
 use super::args::{self, Unit, integer, is};
 use crate::base::longdouble::LongDouble;
+use crate::data;
+use crate::data::lcs::Lcs;
 use crate::keyspace::db::{Expiry, Key};
 use crate::keyspace::effects::Class;
 use crate::keyspace::value::{NewValue, StringRef};
@@ -665,8 +667,102 @@ fn range(start: i64, end: i64, len: usize) -> std::ops::Range<usize> {
     }
 }
 
-fn lcs(_cx: &mut DataCx<'_>, _argv: Argv<'_>) -> Outcome {
-    Err(error::SYNTAX)
+/// The options of LCS.
+#[derive(Default)]
+struct LcsOptions {
+    length: bool,
+    matches: bool,
+    /// Shorter matches are left out.
+    length_min: i64,
+    with_lengths: bool,
+}
+
+impl LcsOptions {
+    fn parse(argv: Argv<'_>) -> Result<LcsOptions, ErrorReply> {
+        let mut o = LcsOptions::default();
+        let mut i = 3;
+        while let Some(option) = argv.get(i) {
+            if is(option, "IDX") {
+                o.matches = true;
+            } else if is(option, "LEN") {
+                o.length = true;
+            } else if is(option, "WITHMATCHLEN") {
+                o.with_lengths = true;
+            } else if is(option, "MINMATCHLEN") {
+                o.length_min = integer(args::after(argv, i)?)?;
+                i += 1;
+            } else {
+                return Err(error::SYNTAX);
+            }
+            i += 1;
+        }
+        if o.length && o.matches {
+            return Err("ERR If you want both the length and indexes, please just use IDX.".into());
+        }
+        Ok(o)
+    }
+}
+
+fn lcs(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
+    let first = lcs_source(cx, cx.key(argv, 1))?;
+    let second = lcs_source(cx, cx.key(argv, 2))?;
+    let options = LcsOptions::parse(argv)?;
+    let limit = cx.config.proto_max_bulk_len;
+    if options.length {
+        let length = data::lcs::length(&first, &second, limit).map_err(lcs_refused)?;
+        cx.reply.int(length as i64);
+        return Ok(());
+    }
+    let lcs = Lcs::new(&first, &second, limit).map_err(lcs_refused)?;
+    if !options.matches {
+        cx.reply.bulk(&lcs.bytes());
+        return Ok(());
+    }
+    cx.reply.map(2);
+    cx.reply.bulk(b"matches");
+    let (header, mut count) = (cx.reply.defer_array(), 0);
+    for found in lcs
+        .matches()
+        .filter(|m| m.first.len() as i64 >= options.length_min)
+    {
+        cx.reply.array(2 + usize::from(options.with_lengths));
+        for part in [&found.first, &found.second] {
+            cx.reply.array(2);
+            cx.reply.int(part.start as i64);
+            cx.reply.int(part.end as i64 - 1);
+        }
+        if options.with_lengths {
+            cx.reply.int(found.first.len() as i64);
+        }
+        count += 1;
+    }
+    cx.reply.end_array(header, count);
+    cx.reply.bulk(b"len");
+    cx.reply.int(lcs.length() as i64);
+    Ok(())
+}
+
+/// A copy of a string to compare: looking up the other one may remove keys.
+fn lcs_source(cx: &mut DataCx<'_>, key: Key<'_>) -> Result<Vec<u8>, ErrorReply> {
+    let Some(place) = cx.find_read(key) else {
+        return Ok(Vec::new());
+    };
+    let string =
+        string_at(cx, place).map_err(|_| "ERR The specified keys must contain string values")?;
+    Ok(string.bytes(&mut itoa::Buffer::new()).to_vec())
+}
+
+fn lcs_refused(error: data::lcs::Error) -> ErrorReply {
+    match error {
+        data::lcs::Error::TooLong => "ERR String too long for LCS",
+        data::lcs::Error::OverLimit => {
+            "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
+        }
+        data::lcs::Error::OutOfMemory => {
+            "ERR Insufficient memory, failed allocating transient memory for LCS"
+        }
+    }
+    .into()
 }
 
 #[cfg(test)]

@@ -224,20 +224,7 @@ impl Db {
         let mut bytes = zeroed_with_room(len);
         bytes[..old.len()].copy_from_slice(old);
         change(&mut bytes);
-<<<<<<< HEAD
-        if bytes.len() > INLINE_MAX {
-            self.replace(
-                key,
-                place,
-                NewValue::Raw(Box::new(RawString::Owned(bytes))),
-                Expiry::Keep,
-            );
-        } else {
-            self.replace(key, place, NewValue::Changed(&bytes), Expiry::Keep);
-        }
-=======
         self.replace(key, place, NewValue::edited(&mut bytes), Expiry::Keep);
->>>>>>> d7a36a2 (Keys, expiry, scans, bitmaps, bit fields, databases and DEBUG)
     }
 
     /// The string at a place to send along without a copy, if it has an allocation of its own.
@@ -252,7 +239,7 @@ impl Db {
     }
 
     /// Shows the entries of the next step of a scan; see [`Table::scan`].
-    pub fn scan(&self, cursor: u64, mut visit: impl FnMut(EntryRef<'_>)) -> u64 {
+    pub fn scan<'a>(&'a self, cursor: u64, mut visit: impl FnMut(EntryRef<'a>)) -> u64 {
         self.table.scan(cursor, |e| visit(EntryRef::new(e)))
     }
 
@@ -311,20 +298,7 @@ impl Drop for Db {
     }
 }
 
-<<<<<<< HEAD
-/// The value of a string that was edited, short or long.
-fn changed(bytes: &[u8]) -> NewValue<'_> {
-    if bytes.len() > INLINE_MAX {
-        NewValue::Raw(Box::new(RawString::from(bytes)))
-    } else {
-        NewValue::Changed(bytes)
-    }
-}
-
-/// Lengthens a string with zero bytes, with room to grow further: as much again, at most 1 MiB.
-=======
 /// Lengthens a string with zero bytes.
->>>>>>> d7a36a2 (Keys, expiry, scans, bitmaps, bit fields, databases and DEBUG)
 fn grow(bytes: &mut Vec<u8>, len: usize) {
     if len > bytes.capacity() {
         bytes.reserve_exact(len + spare(len) - bytes.len());
@@ -334,14 +308,8 @@ fn grow(bytes: &mut Vec<u8>, len: usize) {
 
 /// So many zero bytes, which the system need not back with memory before they are written.
 fn zeroed_with_room(len: usize) -> Vec<u8> {
-    let mut bytes = vec![
-        0;
-        if len > INLINE_MAX {
-            len + spare(len)
-        } else {
-            len
-        }
-    ];
+    let room = if len > INLINE_MAX { spare(len) } else { 0 };
+    let mut bytes = vec![0; len + room];
     bytes.truncate(len);
     bytes
 }

@@ -119,11 +119,7 @@ fn expire_cycle(server: &mut Server) {
         server.stats.expired_stale_percent =
             percent * 0.05 + server.stats.expired_stale_percent * 0.95;
     }
-<<<<<<< HEAD
     let took_ms = (clock::mono_us() - began) / 1000;
-=======
-    let took_ms = (clock::mono_us() - began) as u64 / 1000;
->>>>>>> d7a36a2 (Keys, expiry, scans, bitmaps, bit fields, databases and DEBUG)
     let (limit_ms, now_s) = (
         server.config.latency_monitor_threshold as u64,
         server.now_ms() / 1000,

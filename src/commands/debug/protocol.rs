@@ -3,12 +3,16 @@
 use crate::resp::error::Outcome;
 use crate::resp::reply::{Proto, Reply};
 
+/// What Redis gives as a float. It is not meant to be anything that a circle has.
+#[allow(clippy::approx_constant)]
+const DOUBLE: f64 = 3.141;
+
 /// Writes the reply of the kind that is named.
 pub fn sample(reply: &mut Reply, kind: &[u8]) -> Outcome {
     match kind.to_ascii_lowercase().as_slice() {
         b"string" => reply.bulk(b"Hello World"),
         b"integer" => reply.int(12345),
-        b"double" => reply.double(3.141),
+        b"double" => reply.double(DOUBLE),
         b"bignum" => reply.big_number("1234567999999999999999999999999999999"),
         b"null" => reply.null(),
         b"array" => {
