@@ -223,3 +223,76 @@ fn printable(text: &[u8], bytes_max: usize) -> &[u8] {
     let text = &text[..text.len().min(bytes_max)];
     &text[..memchr::memchr(0, text).unwrap_or(text.len())]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes() {
+        let check = |error: ErrorReply, code: &str| assert_eq!(error.code(), code);
+        check(SYNTAX, "ERR");
+        check(WRONG_TYPE, "WRONGTYPE");
+        check(format!("CUSTOM {}", 1).into(), "CUSTOM");
+        check("NOSPACE".into(), "ERR");
+        let code = "C".repeat(30);
+        check(format!("{code} text").into(), &code);
+        check(format!("C{code} text").into(), "ERR");
+        check(b"\xff\xff text".to_vec().into(), "ERR");
+    }
+
+    /// Texts as Redis 7.0.15 and Valkey 8.1.1 sent them.
+    #[test]
+    fn unknown_commands_quote_a_bounded_part_of_the_request() {
+        let check = |request: &[&str], expected: &str| {
+            let args = request[1..].iter().map(|arg| arg.as_bytes());
+            let error = unknown_command(request[0].as_bytes(), args);
+            let expected = format!("ERR unknown command {expected}");
+            assert_eq!(error.to_string(), expected);
+        };
+        let begin = "with args beginning with:";
+        check(
+            &["nosuch", "a", "b"],
+            &format!("'nosuch', {begin} 'a' 'b' "),
+        );
+        check(&["nosuch"], &format!("'nosuch', {begin} "));
+        check(
+            &["no\0such", "a\0b", "c"],
+            &format!("'no', {begin} 'a' 'c' "),
+        );
+        let long = "N".repeat(200);
+        check(&[&long, "a"], &format!("'{}', {begin} 'a' ", &long[..128]));
+        check(
+            &["n", &long, "a"],
+            &format!("'n', {begin} '{}' ", &long[..128]),
+        );
+        let hundred = "a".repeat(100);
+        check(
+            &["n", &hundred, &hundred, "c"],
+            &format!("'n', {begin} '{hundred}' '{}' ", &hundred[..25]),
+        );
+        let (most, more) = ("a".repeat(124), "a".repeat(125));
+        check(
+            &["n", &most, "cd", "e"],
+            &format!("'n', {begin} '{most}' 'c' "),
+        );
+        check(&["n", &more, "c"], &format!("'n', {begin} '{more}' "));
+    }
+
+    #[test]
+    fn texts_that_name_a_command() {
+        let check = |error: ErrorReply, text: &str| assert_eq!(error.to_string(), text);
+        check(
+            wrong_arity("config|get"),
+            "ERR wrong number of arguments for 'config|get' command",
+        );
+        check(
+            unknown_subcommand(b"no\0such", "config"),
+            "ERR unknown subcommand 'no'. Try CONFIG HELP.",
+        );
+        check(
+            invalid_expire("setex"),
+            "ERR invalid expire time in 'setex' command",
+        );
+    }
+}

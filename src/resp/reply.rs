@@ -18,6 +18,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 
 use super::error::ErrorReply;
+use crate::base::num::{F64_TEXT_MAX, format_f64_shortest};
 
 /// A shared value of at least that many bytes is sent from where it lies, a shorter one copied.
 pub const SHARED_MIN: usize = 16 * 1024;
@@ -221,8 +222,8 @@ impl Reply {
 
     /// A float.
     pub fn double(&mut self, value: f64) {
-        let mut text = DoubleText::new();
-        let text = text.format(value);
+        let mut text = [0; F64_TEXT_MAX];
+        let text = format_f64_shortest(&mut text, value);
         match self.proto {
             Proto::Resp2 => self.bulk(text),
             Proto::Resp3 => self.line(b',', text),
@@ -392,19 +393,37 @@ impl Reply {
         }
     }
 
+    /// A marker, a number and a line end.
     #[inline]
     fn header(&mut self, marker: u8, value: i64) {
-        if let Ok(digit @ 0..=9) = u8::try_from(value) {
-            self.buf
-                .extend_from_slice(&[marker, b'0' + digit, b'\r', b'\n']);
-            return;
+        if (0..10).contains(&value) {
+            let header = [marker, b'0' + value as u8, b'\r', b'\n'];
+            self.buf.extend_from_slice(&header);
+        } else if (10..100).contains(&value) {
+            let (tens, units) = (value as u8 / 10, value as u8 % 10);
+            let header = [marker, b'0' + tens, b'0' + units, b'\r', b'\n'];
+            self.buf.extend_from_slice(&header);
+        } else {
+            self.long_header(marker, value);
         }
-        self.line(marker, itoa::Buffer::new().format(value).as_bytes());
     }
 
-    #[inline]
+    #[inline(never)]
+    fn long_header(&mut self, marker: u8, value: i64) {
+        if !(0..10_000_000).contains(&value) {
+            return self.line(marker, itoa::Buffer::new().format(value).as_bytes());
+        }
+        // A store of constant size, cut to what counts, costs less than copying what counts.
+        let (digits, len) = seven_digits(value as u64);
+        self.buf
+            .extend_from_slice(&(digits << 8 | u64::from(marker)).to_le_bytes());
+        self.buf.truncate(self.buf.len() - (7 - len));
+        self.buf.extend_from_slice(b"\r\n");
+    }
+
+    /// A marker, a text and a line end.
+    #[inline(never)]
     fn line(&mut self, marker: u8, text: &[u8]) {
-        self.buf.reserve(text.len() + 3);
         self.buf.push(marker);
         self.buf.extend_from_slice(text);
         self.buf.extend_from_slice(b"\r\n");
@@ -428,16 +447,19 @@ impl Reply {
         }
     }
 
-    /// Moves what came since to make room for the header.
+    /// Writes the header behind what came since and turns it to the front.
     fn end(&mut self, deferred: Deferred, marker: u8, count: i64) {
-        let mut header = Reply::new();
-        header.header(marker, count);
-        let header = header.buf;
-        self.buf
-            .splice(deferred.at..deferred.at, header.iter().copied());
+        let before = self.buf.len();
+        assert!(
+            deferred.at <= before,
+            "a deferred header that was rolled back"
+        );
+        self.header(marker, count);
+        let header_len = self.buf.len() - before;
+        self.buf[deferred.at..].rotate_right(header_len);
         for segment in &mut self.shared[deferred.shared..] {
-            segment.at += header.len();
-            segment.stream_at += header.len();
+            segment.at += header_len;
+            segment.stream_at += header_len;
         }
     }
 
@@ -505,29 +527,21 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// The text of a float, in the form Redis 7.2 and later write it: the shortest that reads back
-/// as the same number, integral values up to 2^62 without an exponent.
-#[derive(Debug)]
-pub struct DoubleText {
-    text: [u8; 32],
+/// The decimal text of a number of at most seven digits, first digit in the lowest byte, and how
+/// many digits there are. All digits at once: halves, then quarters, then single digits are split
+/// by multiplying with a reciprocal.
+#[inline]
+fn seven_digits(value: u64) -> (u64, usize) {
+    let fours = value / 10_000 | (value % 10_000) << 32;
+    let hundreds = ((fours * 10_486) >> 20) & 0x7f_0000_007f;
+    let twos = hundreds | (fours - hundreds * 100) << 16;
+    let tens = ((twos * 103) >> 10) & 0x0f_000f_000f_000f;
+    let ones = tens | (twos - tens * 10) << 8;
+    // The first byte is that of an eighth digit. A zero has one digit, the last.
+    let leading = (ones | 1 << 56).trailing_zeros() & !7;
+    let digits = (ones | 0x3030_3030_3030_3030) >> leading;
+    (digits, 8 - leading as usize / 8)
 }
 
-impl DoubleText {
-    /// Room for one number.
-    pub fn new() -> DoubleText {
-        DoubleText { text: [0; 32] }
-    }
-
-    /// The text of `value`.
-    pub fn format(&mut self, value: f64) -> &[u8] {
-        let text = format!("{value}");
-        self.text[..text.len()].copy_from_slice(text.as_bytes());
-        &self.text[..text.len()]
-    }
-}
-
-impl Default for DoubleText {
-    fn default() -> DoubleText {
-        DoubleText::new()
-    }
-}
+#[cfg(test)]
+mod tests;

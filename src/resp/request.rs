@@ -18,6 +18,8 @@ use std::ops::Range;
 use memchr::{memchr, memchr2};
 
 pub use super::argv::{Argv, OwnedArgv, Span};
+use super::error::ErrorReply;
+use crate::base::num::parse_i64;
 
 /// An inline line, and the line of a count or a length, ends within that many bytes.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -25,6 +27,9 @@ pub const LINE_BYTES_MAX: usize = 64 * 1024;
 const UNAUTHENTICATED_ARGS_MAX: usize = 10;
 /// The longest argument a client may send before it has authenticated.
 const UNAUTHENTICATED_BULK_BYTES_MAX: usize = 16 * 1024;
+
+/// The most digits of a header that is read without finding its line end first.
+const LONG_HEADER_DIGITS_MAX: usize = 10;
 
 /// What a client may send.
 #[derive(Clone, Copy, Debug)]
@@ -78,22 +83,30 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The text the client is sent, without the `ERR` before it.
-    pub fn text(self) -> String {
-        let what = match self {
-            ProtocolError::InlineTooBig => "too big inline request",
-            ProtocolError::CountTooBig => "too big mbulk count string",
-            ProtocolError::InvalidCount => "invalid multibulk length",
-            ProtocolError::UnauthenticatedCount => "unauthenticated multibulk length",
-            ProtocolError::LengthTooBig => "too big bulk count string",
-            ProtocolError::ExpectedDollar(found) => {
-                return format!("Protocol error: expected '$', got '{}'", found as char);
+    /// What the client is told before it is closed.
+    pub fn reply(self) -> ErrorReply {
+        ErrorReply::Fixed(match self {
+            ProtocolError::InlineTooBig => "ERR Protocol error: too big inline request",
+            ProtocolError::CountTooBig => "ERR Protocol error: too big mbulk count string",
+            ProtocolError::InvalidCount => "ERR Protocol error: invalid multibulk length",
+            ProtocolError::UnauthenticatedCount => {
+                "ERR Protocol error: unauthenticated multibulk length"
             }
-            ProtocolError::InvalidLength => "invalid bulk length",
-            ProtocolError::UnauthenticatedLength => "unauthenticated bulk length",
-            ProtocolError::UnbalancedQuotes => "unbalanced quotes in request",
-        };
-        format!("Protocol error: {what}")
+            ProtocolError::LengthTooBig => "ERR Protocol error: too big bulk count string",
+            ProtocolError::ExpectedDollar(found) => {
+                let text = [
+                    b"ERR Protocol error: expected '$', got '",
+                    &[found][..],
+                    b"'",
+                ];
+                return ErrorReply::Bytes(text.concat());
+            }
+            ProtocolError::InvalidLength => "ERR Protocol error: invalid bulk length",
+            ProtocolError::UnauthenticatedLength => {
+                "ERR Protocol error: unauthenticated bulk length"
+            }
+            ProtocolError::UnbalancedQuotes => "ERR Protocol error: unbalanced quotes in request",
+        })
     }
 }
 
@@ -197,7 +210,7 @@ fn multibulk(
     searched: usize,
 ) -> Result<usize> {
     let frame = &buf[at..];
-    let (count, start) = match short_header(frame, 0, b'*') {
+    let (count, start) = match short_header(frame, b'*') {
         Some(header) => header,
         None => count_line(frame, searched)?,
     };
@@ -225,16 +238,18 @@ fn arguments(
     mut found: impl FnMut(usize, usize),
 ) -> Result<usize> {
     let Progress {
-        resume: mut position,
+        mut args_left,
         mut searched,
         ..
     } = from;
+    let mut rest = &frame[from.resume..];
     let len_max = match limits.authenticated {
         true => limits.bulk_bytes_max,
         false => limits.bulk_bytes_max.min(UNAUTHENTICATED_BULK_BYTES_MAX),
     };
-    for args_left in (1..=from.args_left).rev() {
-        let (len, start) = match short_header(frame, position, b'$') {
+    while args_left > 0 {
+        let position = frame.len() - rest.len();
+        let (len, start) = match short_header(rest, b'$') {
             Some(header) => header,
             None => length_line(frame, position, args_left, searched)?,
         };
@@ -245,39 +260,57 @@ fn arguments(
             }));
         }
         // The two bytes after the argument are skipped, not checked, as Redis does.
-        let end = start.saturating_add(len + 2);
-        if end > frame.len() {
-            let so_far = Progress {
-                needed: end,
+        let end = start + len + 2;
+        if end > rest.len() {
+            let needed = position + end;
+            return Err(Stop::Incomplete(Progress {
+                needed,
                 resume: position,
                 args_left,
                 searched: 0,
-            };
-            return Err(Stop::Incomplete(so_far));
+            }));
         }
-        found(start, len);
-        position = end;
+        found(position + start, len);
+        rest = &rest[end..];
+        args_left -= 1;
         searched = 0;
     }
-    Ok(position)
+    Ok(frame.len() - rest.len())
 }
 
-/// Reads `marker`, one or two digits and a line end: nearly every header there is. `None` if it is
-/// anything else, or at the very end of the buffer.
+/// Reads `marker`, one or two digits and a line end, as nearly every header is; gives the number
+/// and the header's length. `None` for any other header and near the end of the buffer.
 #[inline(always)]
-fn short_header(buf: &[u8], at: usize, marker: u8) -> Option<(usize, usize)> {
-    let window = u64::from_le_bytes(*buf.get(at..)?.first_chunk()?);
-    // What is expected becomes zero, a digit its value; the marker's byte goes to the top.
-    let one = window as u32 ^ u32::from_le_bytes([marker, b'0', b'\r', b'\n']);
-    let digit = one.rotate_right(8);
+fn short_header(rest: &[u8], marker: u8) -> Option<(usize, usize)> {
+    let window = u64::from_le_bytes(*rest.first_chunk()?);
+    // Expected bytes become zero and digits their value; rotating leaves only the latter.
+    let digit = (window as u32 ^ u32::from_le_bytes([marker, b'0', b'\r', b'\n'])).rotate_right(8);
     if digit <= 9 {
-        return Some((digit as usize, at + 4));
+        return Some((digit as usize, 4));
     }
-    let two = (window ^ u64::from_le_bytes([marker, b'0', b'0', b'\r', b'\n', 0, 0, 0])) << 24;
-    let digits = two.rotate_right(32);
-    let (tens, units) = (digits & 0xff, digits >> 8);
-    if units <= 9 && (1..=9).contains(&tens) {
-        return Some((tens as usize * 10 + units as usize, at + 5));
+    let expected = u64::from_le_bytes([marker, b'0', b'0', b'\r', b'\n', 0, 0, 0]);
+    let digits = ((window ^ expected) << 24).rotate_right(32);
+    // Tens from 1 to 9 and units up to 9: neither carries into the top bit of its byte.
+    let shifted = digits.wrapping_sub(1);
+    if (shifted | shifted.wrapping_add(0x7677)) & !0x7f7f == 0 {
+        return Some(((digits & 0xff) as usize * 10 + (digits >> 8) as usize, 5));
+    }
+    None
+}
+
+/// Reads `marker`, some digits and a line end, as [`short_header`] does.
+fn long_header(rest: &[u8], marker: u8) -> Option<(usize, usize)> {
+    let (&first, text) = rest.split_first()?;
+    let mut value = 0;
+    for (at, &byte) in text.iter().enumerate().take(LONG_HEADER_DIGITS_MAX + 1) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            value = value * 10 + usize::from(digit);
+            continue;
+        }
+        let whole = first == marker && byte == b'\r' && text.len() > at + 1;
+        let canonical = at > 0 && text[0] != b'0';
+        return (whole && canonical).then_some((value, at + 3));
     }
     None
 }
@@ -286,7 +319,7 @@ fn short_header(buf: &[u8], at: usize, marker: u8) -> Option<(usize, usize)> {
 #[cold]
 fn count_line(frame: &[u8], searched: usize) -> Result<(usize, usize)> {
     match line(frame, 0, searched) {
-        Line::Whole { end } => match strict_number(&frame[1..end]) {
+        Line::Whole { end } => match parse_i64(&frame[1..end]) {
             Some(count) if count <= i64::from(i32::MAX) => Ok((count.max(0) as usize, end + 2)),
             _ => Err(Stop::Error(ProtocolError::InvalidCount)),
         },
@@ -301,7 +334,7 @@ fn count_line(frame: &[u8], searched: usize) -> Result<(usize, usize)> {
     }
 }
 
-/// Reads the line of an argument's length; gives the length and the position after the line.
+/// Reads the line of an argument's length at `at`; gives the length and that of the line.
 #[inline(never)]
 fn length_line(
     frame: &[u8],
@@ -309,12 +342,15 @@ fn length_line(
     args_left: usize,
     searched: usize,
 ) -> Result<(usize, usize)> {
+    if let Some(header) = long_header(&frame[at..], b'$') {
+        return Ok(header);
+    }
     match line(frame, at, searched) {
         Line::Whole { .. } if frame[at] != b'$' => {
             Err(Stop::Error(ProtocolError::ExpectedDollar(frame[at])))
         }
-        Line::Whole { end } => match strict_number(&frame[at + 1..end]) {
-            Some(len) if len >= 0 => Ok((len as usize, end + 2)),
+        Line::Whole { end } => match parse_i64(&frame[at + 1..end]) {
+            Some(len) if len >= 0 => Ok((len as usize, end + 2 - at)),
             _ => Err(Stop::Error(ProtocolError::InvalidLength)),
         },
         Line::Open { searched } => {
@@ -365,33 +401,6 @@ fn line(frame: &[u8], at: usize, searched: usize) -> Line {
             searched: frame.len(),
         },
     }
-}
-
-/// A number in the only form the protocol has for it: no plus, no leading zero, no minus zero.
-fn strict_number(digits: &[u8]) -> Option<i64> {
-    let (negative, digits) = match digits {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    match digits {
-        [b'0'] if !negative => return Some(0),
-        [b'1'..=b'9', ..] => {}
-        _ => return None,
-    }
-    let mut value = 0i64;
-    for digit in digits {
-        let digit = digit.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        let digit = if negative {
-            -i64::from(digit)
-        } else {
-            i64::from(digit)
-        };
-        value = value.checked_mul(10)?.checked_add(digit)?;
-    }
-    Some(value)
 }
 
 /// Cuts an inline line; gives the position after it. A zero byte hides the line end behind it, as
@@ -496,3 +505,6 @@ fn escape(text: &[u8]) -> (u8, usize) {
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,619 @@
+//! The parser against tables of what Redis 7.0.15 and Valkey 8.1.1 answer, against every way to
+//! cut a stream into reads, and, when asked, against a mutator for as long as you like.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const OPEN: Limits = Limits {
+    bulk_bytes_max: 512 << 20,
+    authenticated: true,
+};
+const CLOSED: Limits = Limits {
+    bulk_bytes_max: 512 << 20,
+    authenticated: false,
+};
+
+/// What a stream of bytes came to.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    requests: Vec<Vec<Vec<u8>>>,
+    /// The bytes after the last whole frame, if no error came first.
+    end: Result<usize, ProtocolError>,
+}
+
+type Result<T, E> = std::result::Result<T, E>;
+
+/// Feeds `stream` in the reads that `cuts` ends, as a client's connection would, behind `prefix`
+/// bytes that belong to others. Checks every promise of `parse` on the way.
+fn feed(stream: &[u8], cuts: &[usize], limits: &Limits, prefix: usize) -> Outcome {
+    let mut buf = vec![b'#'; prefix];
+    let mut spans = vec![Span::new(0, 0)];
+    let mut progress = Progress::default();
+    let mut requests = Vec::new();
+    let mut fed = 0;
+    for &cut in cuts.iter().chain([&stream.len()]) {
+        buf.extend_from_slice(&stream[fed..cut]);
+        fed = cut;
+        loop {
+            let needed = progress.bytes_needed();
+            let held = buf.len() - prefix;
+            match parse(&mut buf, prefix, &mut spans, limits, &mut progress) {
+                Parsed::Request { consumed } => {
+                    assert!(spans.len() > 1 && needed <= consumed && consumed <= held);
+                    let frame_end = prefix + consumed;
+                    assert!(spans[1..].iter().all(|span| span.range().end <= frame_end));
+                    let argv = Argv::new(&buf, &spans[1..]);
+                    requests.push(argv.iter().map(<[u8]>::to_vec).collect());
+                    spans.truncate(1);
+                    buf.drain(prefix..frame_end);
+                }
+                Parsed::Empty { consumed } => {
+                    assert!((1..=held).contains(&consumed) && needed <= consumed);
+                    assert_eq!(spans.len(), 1);
+                    buf.drain(prefix..prefix + consumed);
+                }
+                Parsed::Incomplete => {
+                    assert_eq!(spans.len(), 1);
+                    assert!(held == 0 || progress.bytes_needed() > held);
+                    break;
+                }
+                Parsed::Error(error) => {
+                    assert_eq!(spans.len(), 1);
+                    return Outcome {
+                        requests,
+                        end: Err(error),
+                    };
+                }
+            }
+            assert_eq!(
+                progress,
+                Progress::default(),
+                "a whole frame leaves no progress"
+            );
+        }
+    }
+    Outcome {
+        requests,
+        end: Ok(buf.len() - prefix),
+    }
+}
+
+/// Parses `stream` whole and cut at every byte, and compares with what it should come to.
+fn check(stream: &[u8], limits: &Limits, requests: &[&[&[u8]]], end: Result<usize, ProtocolError>) {
+    let requests = requests
+        .iter()
+        .map(|argv| argv.iter().map(|arg| arg.to_vec()).collect());
+    let expected = Outcome {
+        requests: requests.collect(),
+        end,
+    };
+    assert_eq!(
+        feed(stream, &[], limits, 3),
+        expected,
+        "{}",
+        stream.escape_ascii()
+    );
+    let every_byte: Vec<usize> = (0..stream.len()).collect();
+    assert_eq!(
+        feed(stream, &every_byte, limits, 0),
+        expected,
+        "{}",
+        stream.escape_ascii()
+    );
+}
+
+#[test]
+fn frames() {
+    let check =
+        |stream: &[u8], requests: &[&[&[u8]]], rest| check(stream, &OPEN, requests, Ok(rest));
+    check(b"", &[], 0);
+    check(b"*1\r\n$4\r\nPING\r\n", &[&[b"PING"]], 0);
+    check(
+        b"*2\r\n$3\r\nGET\r\n$1\r\nx\r\n*1\r\n$0\r\n\r\n",
+        &[&[b"GET", b"x"], &[b""]],
+        0,
+    );
+    check(
+        b"*2\r\n$3\r\nGET\r\n$16\r\n0123456789abcdef\r\n*1",
+        &[&[b"GET", b"0123456789abcdef"]],
+        2,
+    );
+    check(b"*0\r\n*-5\r\n\r\n\n  \r\nPING\n", &[&[b"PING"]], 0);
+    check(b"*2147483647\r\n$1\r\nx\r\n", &[], 20);
+    // What stands for the line feed and for the end of an argument is not looked at.
+    check(
+        b"*1\rX$4\rXPINGab*1\r\n$4\r\nECHOxxPING\n",
+        &[&[b"PING"], &[b"ECHO"], &[b"PING"]],
+        0,
+    );
+}
+
+#[test]
+fn arguments_of_every_header_length() {
+    for len in [
+        0, 1, 9, 10, 11, 99, 100, 101, 999, 1000, 12_345, 100_000, 1_000_000,
+    ] {
+        let value = vec![b'v'; len];
+        let mut stream = format!("*2\r\n$1\r\nx\r\n${len}\r\n").into_bytes();
+        stream.extend_from_slice(&value);
+        stream.extend_from_slice(b"\r\n");
+        let expected = Outcome {
+            requests: vec![vec![b"x".to_vec(), value]],
+            end: Ok(0),
+        };
+        assert_eq!(feed(&stream, &[], &OPEN, 1), expected);
+        assert_eq!(
+            feed(&stream, &[3, 14, 15, 16, stream.len() - 1], &OPEN, 1),
+            expected
+        );
+    }
+}
+
+#[test]
+fn inline_lines() {
+    let check = |line: &[u8], argv: &[&[u8]]| check(line, &OPEN, &[argv], Ok(0));
+    check(b"PING\n", &[b"PING"]);
+    check(b" set \t key  value \r\n", &[b"set", b"key", b"value"]);
+    check(
+        b"echo \"a\\x41\\n\\r\\t\\b\\a\\z\\xzz\\x4\\\"\\\\\"\n",
+        &[b"echo", b"aA\n\r\t\x08\x07zxzzx4\"\\"],
+    );
+    check(b"echo 'a\\'b\\n\"'\n", &[b"echo", b"a'b\\n\""]);
+    check(b"echo a\"b c\" 'd'\n", &[b"echo", b"ab c", b"d"]);
+    check(b"echo \"\" ''\n", &[b"echo", b"", b""]);
+    check(b"echo a\\nb\n", &[b"echo", b"a\\nb"]);
+    check(b"echo \"a\"\x0b'b'\n", &[b"echo", b"a", b"b"]);
+    check(b"\x0b\x0cecho a\x0bb\n", &[b"echo", b"a\x0bb"]);
+    check(b"echo a\rb\n", &[b"echo", b"a", b"b"]);
+    check(b"echo \r\r\n", &[b"echo"]);
+    check(b"$1\r\n", &[b"$1"]);
+}
+
+#[test]
+fn protocol_errors() {
+    use ProtocolError::*;
+    let check = |stream: &[u8], error| check(stream, &OPEN, &[], Err(error));
+    for count in [
+        "2147483648",
+        "",
+        "+1",
+        "01",
+        "-0",
+        "abc",
+        "1\0",
+        "99999999999999999999",
+        "1 ",
+    ] {
+        check(format!("*{count}\r\n").as_bytes(), InvalidCount);
+    }
+    for len in [
+        "-1",
+        "536870913",
+        "+4",
+        "04",
+        "",
+        "99999999999999999999999",
+        "1 ",
+        "4294967296",
+    ] {
+        check(format!("*1\r\n${len}\r\n").as_bytes(), InvalidLength);
+    }
+    for found in [b'X', 0, b'\n', 0xff, b'*', b'1'] {
+        check(
+            &[b"*1\r\n", &[found][..], b"4\r\n"].concat(),
+            ExpectedDollar(found),
+        );
+    }
+    check(b"*1\r\n\r\n", ExpectedDollar(b'\r'));
+    for line in [
+        "set \"foo",
+        "a \"b\"c",
+        "a 'b'c",
+        "a\"b c\"d",
+        "a \"\\\"",
+        "a 'b\\\\'",
+        "\"a\\",
+        "'a\\'",
+    ] {
+        check(format!("{line}\n").as_bytes(), UnbalancedQuotes);
+    }
+}
+
+#[test]
+fn a_line_ends_within_64_kib() {
+    use ProtocolError::*;
+    let line =
+        |start: &str, len: usize, fill: &str| format!("{start}{}", fill.repeat(len - start.len()));
+    let check = |head: &str, stream: String, end| {
+        let stream = format!("{head}{stream}");
+        let cuts: Vec<usize> = (65_500..stream.len()).collect();
+        for cuts in [&[][..], &cuts] {
+            assert_eq!(feed(stream.as_bytes(), cuts, &OPEN, 2).end, end);
+        }
+    };
+    for (head, start, error) in [
+        ("", "A", InlineTooBig),
+        ("", "*1", CountTooBig),
+        ("*1\r\n", "$1", LengthTooBig),
+    ] {
+        check(
+            head,
+            line(start, LINE_BYTES_MAX, "1"),
+            Ok(head.len() + LINE_BYTES_MAX),
+        );
+        check(head, line(start, LINE_BYTES_MAX + 1, "1"), Err(error));
+        check(
+            head,
+            line(start, LINE_BYTES_MAX + 1, "1") + "\r\n",
+            Err(error),
+        );
+    }
+    check("", line("A", LINE_BYTES_MAX, "1") + "\n", Ok(0));
+    check(
+        "",
+        line("*1", LINE_BYTES_MAX, "1") + "\r\n",
+        Err(InvalidCount),
+    );
+    check(
+        "*1\r\n",
+        line("$1", LINE_BYTES_MAX, "1") + "\r\n",
+        Err(InvalidLength),
+    );
+    // A zero byte hides the line end.
+    check("", "ec\0ho\nPING\n".into(), Ok(11));
+    check(
+        "",
+        line("ec\0ho\nPING\n", LINE_BYTES_MAX + 1, "1"),
+        Err(InlineTooBig),
+    );
+}
+
+#[test]
+fn a_client_that_has_not_authenticated_may_send_little() {
+    use ProtocolError::*;
+    let check = |stream: &[u8], end| assert_eq!(feed(stream, &[], &CLOSED, 0).end, end);
+    check(b"*10\r\n", Ok(5));
+    check(b"*11\r\n", Err(UnauthenticatedCount));
+    check(b"*2147483648\r\n", Err(InvalidCount));
+    check(b"*1\r\n$16384\r\n", Ok(12));
+    check(b"*1\r\n$16385\r\n", Err(UnauthenticatedLength));
+    check(b"*1\r\n$999999999\r\n", Err(InvalidLength));
+    check(b"a b c d e f g h i j k l m\n", Ok(0));
+}
+
+#[test]
+fn error_texts() {
+    let check = |error: ProtocolError, text: &[u8]| {
+        let text = [b"ERR Protocol error: ", text].concat();
+        assert_eq!(error.reply().as_bytes(), text);
+    };
+    check(ProtocolError::InlineTooBig, b"too big inline request");
+    check(ProtocolError::CountTooBig, b"too big mbulk count string");
+    check(ProtocolError::InvalidCount, b"invalid multibulk length");
+    check(
+        ProtocolError::UnauthenticatedCount,
+        b"unauthenticated multibulk length",
+    );
+    check(ProtocolError::LengthTooBig, b"too big bulk count string");
+    check(
+        ProtocolError::ExpectedDollar(0xff),
+        b"expected '$', got '\xff'",
+    );
+    check(ProtocolError::InvalidLength, b"invalid bulk length");
+    check(
+        ProtocolError::UnauthenticatedLength,
+        b"unauthenticated bulk length",
+    );
+    check(
+        ProtocolError::UnbalancedQuotes,
+        b"unbalanced quotes in request",
+    );
+}
+
+/// A frame of many arguments in small reads was once a quadratic attack on Redis itself.
+#[test]
+fn small_reads_of_a_long_frame_are_walked_once() {
+    let args = 100_000;
+    let mut stream = format!("*{args}\r\n").into_bytes();
+    for _ in 0..args {
+        stream.extend_from_slice(b"$3\r\nabc\r\n");
+    }
+    let mut buf = Vec::new();
+    let mut spans = Vec::new();
+    let mut progress = Progress::default();
+    for read in stream.chunks(100) {
+        buf.extend_from_slice(read);
+        match parse(&mut buf, 0, &mut spans, &OPEN, &mut progress) {
+            // The next read starts at the argument that is not whole, ten bytes back at most.
+            Parsed::Incomplete => assert!(buf.len() - progress.resume.max(progress.searched) < 10),
+            found => assert_eq!(
+                found,
+                Parsed::Request {
+                    consumed: stream.len()
+                }
+            ),
+        }
+        assert_eq!(
+            spans.len(),
+            if buf.len() == stream.len() { args } else { 0 }
+        );
+    }
+}
+
+#[test]
+fn an_announced_size_reserves_nothing() {
+    let mut spans = Vec::new();
+    let mut progress = Progress::default();
+    let mut buf = b"*2147483647\r\n$536870912\r\nabc".to_vec();
+    assert_eq!(
+        parse(&mut buf, 0, &mut spans, &OPEN, &mut progress),
+        Parsed::Incomplete
+    );
+    assert!(spans.capacity() < 100);
+    assert_eq!(progress.bytes_needed(), 25 + 536_870_912 + 2);
+}
+
+#[test]
+fn argv_reads_borrowed_and_owned_alike() {
+    let mut buf = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n".to_vec();
+    let mut spans = Vec::new();
+    parse(&mut buf, 0, &mut spans, &OPEN, &mut Progress::default());
+    let borrowed = Argv::new(&buf, &spans);
+    let owned = OwnedArgv::from(borrowed.tail(0));
+    let made = OwnedArgv::from_slices(&[b"SET", b"k", b""]);
+    assert_eq!(owned.heap_bytes(), 4 + 3 * 16);
+    for argv in [borrowed, owned.as_argv(), made.as_argv()] {
+        assert_eq!(argv.iter().collect::<Vec<_>>(), [&b"SET"[..], b"k", b""]);
+        assert_eq!(
+            (&argv[0], argv.at(1), argv.get(2), argv.get(3)),
+            (&b"SET"[..], &b"k"[..], Some(&b""[..]), None)
+        );
+        assert_eq!(
+            (argv.len(), argv.tail(1).len(), argv.tail(1).at(0)),
+            (3, 2, &b"k"[..])
+        );
+        assert!(argv.tail(3).is_empty() && argv.tail(9).is_empty() && !argv.is_empty());
+    }
+}
+
+/// A frame that is right, in either form.
+fn frame() -> impl Strategy<Value = Vec<u8>> {
+    let argument = prop_oneof![
+        4 => prop::collection::vec(any::<u8>(), 0..12),
+        1 => prop::collection::vec(prop::sample::select(b"\r\n$*1 \"'\\x".to_vec()), 0..130),
+    ];
+    prop_oneof![
+        3 => prop::collection::vec(argument, 0..6).prop_map(|argv| encode(&argv)),
+        1 => "[a-c \"'\\\\x1]{0,20}\r?\n".prop_map(String::into_bytes),
+    ]
+}
+
+fn encode(argv: &[Vec<u8>]) -> Vec<u8> {
+    let mut frame = format!("*{}\r\n", argv.len()).into_bytes();
+    for argument in argv {
+        frame.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
+        frame.extend_from_slice(argument);
+        frame.extend_from_slice(b"\r\n");
+    }
+    frame
+}
+
+proptest! {
+    #[test]
+    fn every_cut_of_a_stream_gives_the_same_requests(
+        frames in prop::collection::vec(frame(), 1..5),
+        noise in prop::collection::vec(any::<u8>(), 0..4),
+        authenticated: bool,
+    ) {
+        let stream = [frames.concat(), noise].concat();
+        let limits = Limits { bulk_bytes_max: 100, authenticated };
+        let whole = feed(&stream, &[], &limits, 0);
+        for cut in 0..stream.len() {
+            prop_assert_eq!(&feed(&stream, &[cut], &limits, cut % 3), &whole);
+        }
+        let every_byte: Vec<usize> = (0..stream.len()).collect();
+        prop_assert_eq!(&feed(&stream, &every_byte, &limits, 1), &whole);
+    }
+
+    #[test]
+    fn what_was_encoded_is_what_is_parsed(
+        requests in prop::collection::vec(
+            prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..20), 0..5),
+    ) {
+        let stream: Vec<u8> = requests.iter().flat_map(|argv| encode(argv)).collect();
+        let expected = Outcome { requests, end: Ok(0) };
+        prop_assert_eq!(feed(&stream, &[], &OPEN, 0), expected);
+    }
+}
+
+/// Runs for `CINNABAR_FUZZ_SECONDS` (600) from `CINNABAR_FUZZ_SEED` (the clock):
+/// `cargo test --lib fuzz_request_parser -- --ignored --nocapture`.
+#[test]
+#[ignore = "runs for minutes"]
+fn fuzz_request_parser_for_minutes() {
+    let setting = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    let seconds = setting("CINNABAR_FUZZ_SECONDS").unwrap_or(600);
+    let clock = std::time::UNIX_EPOCH
+        .elapsed()
+        .expect("the clock is past 1970")
+        .as_nanos() as u64;
+    let seed = setting("CINNABAR_FUZZ_SEED").unwrap_or(clock);
+    println!("CINNABAR_FUZZ_SEED={seed}");
+    let mut random = Random(seed);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let (mut runs, mut requests, mut errors) = (0u64, 0u64, 0u64);
+    while runs % 256 != 0 || Instant::now() < end {
+        let stream = random.stream();
+        let limits = Limits {
+            bulk_bytes_max: random.pick(&[0, 99, 100, 70_000, 512 << 20, usize::MAX]),
+            authenticated: random.below(4) != 0,
+        };
+        let cuts = random.cuts(stream.len());
+        let prefix = random.below(3);
+        // A panic inside names the input only if we do.
+        let run = || {
+            (
+                feed(&stream, &[], &limits, 0),
+                feed(&stream, &cuts, &limits, prefix),
+            )
+        };
+        match std::panic::catch_unwind(run) {
+            Ok((whole, cut)) if whole == cut => {
+                requests += whole.requests.len() as u64;
+                errors += u64::from(whole.end.is_err());
+            }
+            found => panic!(
+                "run {runs} of seed {seed}: {limits:?}, cuts {cuts:?}, stream {}: {}",
+                stream.escape_ascii(),
+                if found.is_err() {
+                    "panic"
+                } else {
+                    "whole and cut differ"
+                },
+            ),
+        }
+        runs += 1;
+    }
+    println!("{runs} runs, {requests} requests, {errors} protocol errors");
+}
+
+/// SplitMix64, so that a seed gives the same inputs on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`, which is not 0.
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    fn pick<T: Copy>(&mut self, values: &[T]) -> T {
+        values[self.below(values.len())]
+    }
+
+    /// Some frames, then some damage.
+    fn stream(&mut self) -> Vec<u8> {
+        let mut stream = Vec::new();
+        for _ in 0..1 + self.below(4) {
+            match self.below(4) {
+                0 => self.inline(&mut stream),
+                _ => self.multibulk(&mut stream),
+            }
+        }
+        for _ in 0..self.pick(&[0, 1, 1, 2, 3, 8]) {
+            self.damage(&mut stream);
+        }
+        stream
+    }
+
+    fn multibulk(&mut self, stream: &mut Vec<u8>) {
+        let args = self.pick(&[0, 1, 2, 2, 3, 3, 4, 9, 10, 11, 12, 100]);
+        let mut argv = Vec::new();
+        for _ in 0..args {
+            let len = match self.below(500) {
+                0 => self.pick(&[16_384, 16_385, 65_536, 70_000]),
+                1..60 => self.pick(&[9, 10, 11, 98, 99, 100, 101, 1000]),
+                _ => self.below(8),
+            };
+            let fill = self.pick(b"ax\r\n$*1\0\xff");
+            argv.push(vec![fill; len]);
+        }
+        stream.extend_from_slice(&encode(&argv));
+    }
+
+    fn inline(&mut self, stream: &mut Vec<u8>) {
+        if self.below(200) == 0 {
+            let len = self.pick(&[65_534, 65_535, 65_536, 65_537]);
+            stream.resize(stream.len() + len, b'i');
+        }
+        for _ in 0..self.below(24) {
+            stream.push(self.pick(b"abx14 \t\"\"''\\\\\x0b\r"));
+        }
+        stream.extend_from_slice(self.pick(&[&b"\n"[..], b"\r\n"]));
+    }
+
+    fn damage(&mut self, stream: &mut Vec<u8>) {
+        if stream.is_empty() {
+            return;
+        }
+        let at = self.below(stream.len());
+        match self.below(6) {
+            0 => stream[at] ^= 1 << self.below(8),
+            1 => stream[at] = self.pick(b"*$\r\n0-19 \"'\\\0"),
+            2 => stream.truncate(at),
+            3 => {
+                stream.remove(at);
+            }
+            4 => {
+                let end = at + self.below((stream.len() - at).min(40) + 1);
+                let piece = stream[at..end].to_vec();
+                let to = self.below(stream.len());
+                stream.splice(to..to, piece);
+            }
+            _ => self.edit_number(stream, at),
+        }
+    }
+
+    /// Replaces the next run of digits.
+    fn edit_number(&mut self, stream: &mut Vec<u8>, at: usize) {
+        let Some(start) = stream[at..].iter().position(u8::is_ascii_digit) else {
+            return;
+        };
+        let start = at + start;
+        let end = stream[start..]
+            .iter()
+            .position(|byte| !byte.is_ascii_digit());
+        let end = end.map_or(stream.len(), |len| start + len);
+        let number = self.pick(&[
+            "0",
+            "00",
+            "-0",
+            "-1",
+            "1",
+            "2",
+            "9",
+            "10",
+            "11",
+            "99",
+            "100",
+            "16384",
+            "16385",
+            "65536",
+            "1048576",
+            "2147483647",
+            "2147483648",
+            "4294967296",
+            "9999999999",
+            "99999999999",
+            "9223372036854775807",
+            "9223372036854775808",
+            "18446744073709551616",
+            "",
+        ]);
+        stream.splice(start..end, number.bytes());
+    }
+
+    /// Where the reads end: everywhere, or at some places.
+    fn cuts(&mut self, len: usize) -> Vec<usize> {
+        if len < 400 && self.below(4) == 0 {
+            return (0..len).collect();
+        }
+        let mut cuts: Vec<usize> = (0..self.below(12)).map(|_| self.below(len + 1)).collect();
+        cuts.sort_unstable();
+        cuts
+    }
+}
