@@ -224,9 +224,9 @@ fn line_of_word(code: &str, word: &str) -> Option<usize> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(word)
         .find(|(at, _)| {
-            let after = &code[at + word.len()..];
-            !code[..*at].ends_with(is_word)
-                && !(word.ends_with(is_word) && after.starts_with(is_word))
+            let begins = !code[..*at].ends_with(is_word);
+            let ends = !word.ends_with(is_word) || !code[at + word.len()..].starts_with(is_word);
+            begins && ends
         })
         .map(|(at, _)| line_at(code, at))
 }

@@ -40,7 +40,7 @@ class Generator:
         self.names = sorted(trees)
         self.weights = [1 if n in expected.SELDOM else 20 if group in ('string', 'bitmap', 'generic') else 4
                         for n in self.names for group in [trees[n]['group']]]
-        self.tokens = sorted({token for name in self.names for token in tokens_of(trees[name]['arguments'])})
+        self.tokens = sorted(set().union(*tokens_known.values()))
 
     def command(self):
         """(name, argv) of the next command."""

@@ -13,6 +13,7 @@ redis-cli would take them. The last line is 'N passed, N failed, N skipped' (ski
 """
 import argparse
 import collections
+import os
 import random
 import re
 import shutil
@@ -40,7 +41,7 @@ def main():
     seed = a.seed if a.seed is not None else random.randrange(10**9)
     servers = []
     try:
-        for binary in (a.server, a.reference):
+        for binary in (os.path.abspath(a.server), os.path.abspath(a.reference)):
             servers.append(Server(binary))
         ours, reference = servers
         print(f'seed {seed}: {a.commands} commands to {a.server} and {a.reference} ({reference.version()})', flush=True)

@@ -1,0 +1,318 @@
+#!/usr/bin/env python3
+"""A session of real use by redis-py: pipelines, decoding, pools and threads, time-outs, RESP2 and RESP3.
+
+usage: redis_py.py --server BINARY [-v] [TestCase.test …]
+
+Needs the package in requirements.txt beside this file. Starts the server in a folder of its own.
+The last line is 'N passed, N failed, N skipped'.
+"""
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import redis
+from redis.backoff import ConstantBackoff, NoBackoff
+from redis.retry import Retry
+
+SERVER = None
+
+
+class Server:
+    """The server under test, with a Unix socket beside its port."""
+
+    def __init__(self, binary, *directives):
+        self.binary, self.directives = binary, directives
+        self.folder = tempfile.mkdtemp(prefix='clients-')
+        self.unix = f'{self.folder}/socket'
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            self.port = probe.getsockname()[1]
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [self.binary, '--port', str(self.port), '--save', '', '--dir', self.folder, '--unixsocket', self.unix,
+             '--enable-debug-command', 'yes', '--logfile', f'{self.folder}/log', *self.directives],
+            cwd=self.folder, stdout=subprocess.DEVNULL)
+        for _ in range(200):
+            try:
+                redis.Redis(port=self.port).ping()
+                return
+            except redis.exceptions.ConnectionError:
+                if self.process.poll() is not None:
+                    break
+                time.sleep(0.05)
+        sys.exit(f'{self.binary} does not start: {self.log()}')
+
+    def log(self):
+        path = f'{self.folder}/log'
+        return open(path, errors='replace').read()[-3000:] if os.path.exists(path) else ''
+
+    def stop(self):
+        self.process.terminate()
+        code = self.process.wait(20)
+        if code != 0:
+            print(f'the server ended with {code}:\n{self.log()}')
+        return code
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Session:
+    """The session; run once over each protocol by the classes below."""
+    protocol = None
+
+    def client(self, **options):
+        options = {'port': SERVER.port, 'protocol': self.protocol, 'decode_responses': True, 'socket_timeout': 10,
+                   'retry': Retry(NoBackoff(), 0), **options}
+        client = redis.Redis(**options)
+        self.addCleanup(client.close)
+        return client
+
+    def setUp(self):
+        self.r = self.client()
+        self.r.flushall()
+
+    def test_strings(self):
+        r = self.r
+        self.assertTrue(r.set('key', 'välue'))
+        self.assertEqual(r.get('key'), 'välue')
+        self.assertIsNone(r.get('none'))
+        self.assertEqual(r.strlen('key'), 6)
+        self.assertEqual(r.append('key', '!'), 7)
+        self.assertEqual(r.getrange('key', 0, 0), 'v')
+        self.assertEqual(r.setrange('key', 6, '?'), 7)
+        self.assertEqual(r.getset('key', 'new'), 'välue?')
+        self.assertEqual(r.getdel('key'), 'new')
+        self.assertTrue(r.mset({'a': 1, 'b': 2.5}))
+        self.assertEqual(r.mget('a', 'none', 'b'), ['1', None, '2.5'])
+        self.assertFalse(r.msetnx({'b': 1, 'c': 1}))
+        self.assertEqual(r.incr('a', 41), 42)
+        self.assertEqual(r.decr('a'), 41)
+        self.assertEqual(r.incrbyfloat('b', 0.25), 2.75)
+        self.assertEqual(r.lcs('a', 'a', len=True), 2)
+        with self.assertRaisesRegex(redis.ResponseError, 'value is not an integer or out of range'):
+            r.incr('b')
+
+    def test_bytes(self):
+        raw = self.client(decode_responses=False)
+        value = bytes(range(256)) * 40
+        raw.set(b'\x00key\xff', value)
+        self.assertEqual(raw.get(b'\x00key\xff'), value)
+        self.assertEqual(raw.keys(), [b'\x00key\xff'])
+
+    def test_large_values(self):
+        raw = self.client(decode_responses=False)
+        value = os.urandom(8 << 20)
+        raw.set('key', value)
+        self.assertEqual(raw.get('key'), value)
+        self.assertEqual(raw.getrange('key', 100, 199), value[100:200])
+
+    def test_set_options(self):
+        r = self.r
+        self.assertTrue(r.set('key', 1, ex=100, nx=True))
+        self.assertIsNone(r.set('key', 2, nx=True))
+        self.assertEqual(r.set('key', 3, xx=True, keepttl=True, get=True), '1')
+        self.assertTrue(95 <= r.ttl('key') <= 100)
+        self.assertEqual(r.getex('key', persist=True), '3')
+        self.assertEqual(r.ttl('key'), -1)
+        r.set('key', 4, px=30)
+        time.sleep(0.08)
+        self.assertFalse(r.exists('key'))
+        r.set('key', 5, exat=2_000_000_000)
+        self.assertEqual(r.expiretime('key'), 2_000_000_000)
+
+    def test_expiry(self):
+        r = self.r
+        r.set('key', 1)
+        self.assertFalse(r.expire('key', 100, xx=True))
+        self.assertTrue(r.expire('key', 100, nx=True))
+        self.assertFalse(r.expire('key', 50, gt=True))
+        self.assertTrue(r.pexpire('key', 50_000, lt=True))
+        self.assertTrue(40_000 < r.pttl('key') <= 50_000)
+        self.assertTrue(r.persist('key'))
+        self.assertTrue(r.expireat('key', 1))
+        self.assertEqual(r.ttl('key'), -2)
+
+    def test_generic(self):
+        r = self.r
+        r.mset({'a': 1, 'b': 'text'})
+        self.assertEqual(r.exists('a', 'b', 'c', 'a'), 3)
+        self.assertEqual(r.type('a'), 'string')
+        self.assertEqual(r.object('encoding', 'a'), 'int')
+        self.assertTrue(r.copy('a', 'c'))
+        self.assertTrue(r.rename('c', 'd'))
+        self.assertFalse(r.renamenx('d', 'a'))
+        with self.assertRaisesRegex(redis.ResponseError, 'no such key'):
+            r.rename('c', 'e')
+        self.assertTrue(r.move('d', 3))
+        self.assertEqual(self.client(db=3).get('d'), '1')
+        self.assertEqual(r.touch('a', 'b', 'c'), 2)
+        self.assertIn(r.randomkey(), {'a', 'b'})
+        self.assertEqual(r.unlink('a', 'b', 'c'), 2)
+        self.assertEqual(r.dbsize(), 0)
+
+    def test_bits(self):
+        r = self.r
+        self.assertEqual(r.setbit('bits', 7, 1), 0)
+        self.assertEqual(r.getbit('bits', 7), 1)
+        self.assertEqual(r.bitcount('bits'), 1)
+        self.assertEqual(r.bitpos('bits', 1), 7)
+        self.assertEqual(r.bitfield('field').set('u8', '#0', 255).overflow('SAT').incrby('u8', '#0', 10).execute(), [0, 255])
+        self.assertEqual(r.bitop('OR', 'dest', 'bits', 'field'), 1)
+
+    def test_pipeline(self):
+        with self.r.pipeline(transaction=False) as pipe:
+            for n in range(1000):
+                pipe.set(f'key:{n}', n).get(f'key:{n}')
+            replies = pipe.execute()
+        self.assertEqual(replies[1::2], [str(n) for n in range(1000)])
+        with self.r.pipeline(transaction=False) as pipe:
+            pipe.set('a', 'x').incr('a').get('a')
+            replies = pipe.execute(raise_on_error=False)
+        self.assertIsInstance(replies[1], redis.ResponseError)
+        self.assertEqual(replies[2], 'x')
+
+    def test_scan_iter(self):
+        self.r.mset({f'key:{n}': n for n in range(2000)})
+        self.r.mset({f'other:{n}': n for n in range(500)})
+        self.assertEqual(sorted(self.r.scan_iter('key:*')), sorted(f'key:{n}' for n in range(2000)))
+        self.assertEqual(len(set(self.r.scan_iter(count=500))), 2500)
+        self.assertEqual(len(list(self.r.scan_iter('key:1?', _type='string'))), 10)
+
+    def test_pool_and_threads(self):
+        pool = redis.BlockingConnectionPool(port=SERVER.port, protocol=self.protocol, max_connections=5, timeout=10)
+        self.addCleanup(pool.disconnect)
+        failures = []
+
+        def work():
+            try:
+                client = redis.Redis(connection_pool=pool)
+                for _ in range(100):
+                    client.incr('counter')
+                    with client.pipeline(transaction=False) as pipe:
+                        pipe.incr('counter').incr('counter').execute()
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+        self.assertEqual(self.r.get('counter'), '6000')
+
+    def test_socket_timeout(self):
+        hasty = self.client(socket_timeout=0.1)
+        with self.assertRaises(redis.TimeoutError):
+            hasty.execute_command('DEBUG', 'SLEEP', '0.4')
+        self.assertTrue(self.r.ping())
+        self.assertTrue(hasty.ping(), 'the late reply is not taken for another command\'s')
+
+    def test_retry_after_a_lost_connection(self):
+        client = self.client(retry=Retry(ConstantBackoff(0.05), 3), retry_on_error=[redis.exceptions.ConnectionError])
+        client.client_setname('victim')
+        number = client.client_id()
+        self.assertEqual(self.r.client_kill_filter(_id=number), 1)
+        self.assertTrue(client.set('key', 'value'))
+        self.assertNotEqual(client.client_id(), number)
+
+    def test_unix_socket(self):
+        client = redis.Redis(unix_socket_path=SERVER.unix, protocol=self.protocol, decode_responses=True)
+        self.addCleanup(client.close)
+        client.set('key', 'value')
+        self.assertEqual(self.r.get('key'), 'value')
+
+    def test_client_commands(self):
+        client = self.client(client_name='tester')
+        self.assertEqual(client.client_getname(), 'tester')
+        self.assertTrue(client.client_setname('other'))
+        listed = [each for each in self.r.client_list() if each['name'] == 'other']
+        self.assertEqual(len(listed), 1)
+        self.assertEqual(int(listed[0]['id']), client.client_id())
+        self.assertEqual(listed[0]['resp'], str(self.protocol))
+        self.assertEqual(client.client_info()['name'], 'other')
+        self.assertTrue(client.client_pause(1))
+        self.assertTrue(client.client_unpause())
+
+    def test_server_commands(self):
+        r = self.r
+        self.assertEqual(r.echo('hello'), 'hello')
+        self.assertEqual(r.info('server')['tcp_port'], SERVER.port)
+        self.assertIn('db0', (r.set('key', 1), r.info('keyspace'))[1])
+        self.assertEqual(r.config_get('maxmemory'), {'maxmemory': '0'})
+        self.assertTrue(r.config_set('maxmemory', '1gb'))
+        self.assertEqual(r.config_get('maxmemory'), {'maxmemory': str(1 << 30)})
+        r.config_set('maxmemory', 0)
+        self.assertTrue(r.config_resetstat())
+        seconds, _ = r.time()
+        self.assertLess(abs(seconds - time.time()), 5)
+        self.assertGreater(r.command_count(), 90)
+        self.assertEqual(r.command()['get']['arity'], 2)
+        self.assertEqual(r.command_getkeys('MSET', 'a', 1, 'b', 2), ['a', 'b'])
+        self.assertIsInstance(r.slowlog_get(), list)
+        self.assertGreater(r.memory_usage('key'), 10)
+        self.assertTrue(r.swapdb(0, 1))
+
+    def test_password(self):
+        self.r.config_set('requirepass', 'secret')
+        try:
+            with self.assertRaises(redis.AuthenticationError):
+                self.client().ping()
+            with self.assertRaises(redis.AuthenticationError):
+                self.client(password='wrong').ping()
+            self.assertTrue(self.client(password='secret').ping())
+            self.assertTrue(self.client(username='default', password='secret').ping())
+            self.assertTrue(redis.from_url(f'redis://:secret@127.0.0.1:{SERVER.port}/2?protocol={self.protocol}').ping())
+        finally:
+            self.client(password='secret').config_set('requirepass', '')
+
+    def test_monitor(self):
+        with self.client().monitor() as monitor:
+            self.r.set('key', 'a b')
+            for command in monitor.listen():
+                if command['command'] == 'SET key a b':
+                    break
+
+
+class Resp2(Session, unittest.TestCase):
+    protocol = 2
+
+
+class Resp3(Session, unittest.TestCase):
+    protocol = 3
+
+
+def main():
+    global SERVER
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument('--server', required=True)
+    ap.add_argument('-v', action='store_true')
+    ap.add_argument('tests', nargs='*')
+    a = ap.parse_args()
+    SERVER = Server(os.path.abspath(a.server))
+    suite = unittest.defaultTestLoader.loadTestsFromNames(a.tests, sys.modules[__name__]) if a.tests \
+        else unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
+    try:
+        result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2 if a.v else 1).run(suite)
+        failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+        if SERVER.stop() != 0:
+            failed += 1
+    finally:
+        SERVER.process.kill()
+        SERVER.remove()
+    print(f'{result.testsRun - failed - len(result.skipped)} passed, {failed} failed, {len(result.skipped)} skipped')
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == '__main__':
+    main()
