@@ -352,7 +352,7 @@ impl EventLoop {
                 self.reply.set_proto(self.server.clients.at(slot).proto);
                 let ran = batch.run(&mut self.server, buffer, &mut self.reply, index, next);
                 if let (Ran::Whole, Some(error)) = (&ran, error) {
-                    self.refuse(slot, error.text());
+                    self.refuse(slot, error.reply());
                 }
                 outputs.push((slot, from, self.reply.len()));
                 match ran {
@@ -376,13 +376,12 @@ impl EventLoop {
 
     /// Answers bytes that are no request, and ends the connection.
     #[cold]
-    fn refuse(&mut self, slot: Slot, text: String) {
+    fn refuse(&mut self, slot: Slot, error: ErrorReply) {
         let client = self.server.clients.at(slot);
         if client.closing.is_some() {
             return;
         }
-        tracing::debug!("{text} from client: {}", self.server.describe(slot));
-        let error = ErrorReply::Text(format!("ERR {text}"));
+        tracing::debug!("{error} from client: {}", self.server.describe(slot));
         self.server.stats.count_error(error.code());
         self.reply.error(&error);
         self.server.clients.at_mut(slot).query = Vec::new();
