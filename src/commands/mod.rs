@@ -28,3 +28,9 @@ pub static FAMILIES: &[&[Command]] = &[
     flush::COMMANDS,
     debug::COMMANDS,
 ];
+
+/// Whether there is a command of this name, in any case.
+pub fn exists(name: &[u8]) -> bool {
+    let mut all = FAMILIES.iter().copied().flatten();
+    all.any(|command| command.name.as_bytes().eq_ignore_ascii_case(name))
+}

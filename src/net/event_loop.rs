@@ -11,11 +11,14 @@ use super::transport::Transport;
 use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
 use crate::server::client::{Closing, Slot};
+use crate::server::config::Config;
 use crate::server::cron;
 use crate::server::limits::{self, Overrun};
 use crate::server::state::{Server, Shutdown};
 use mio::{Events, Poll, Token};
+use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Bytes of the shared read buffer.
@@ -39,6 +42,13 @@ const LISTENERS: usize = 1;
 const LISTENERS_MAX: usize = 64;
 const CONNECTIONS: usize = LISTENERS + LISTENERS_MAX;
 
+/// Opens all listeners that a configuration names.
+fn open(config: &Config) -> Result<Vec<Listener>, String> {
+    let mut listeners = open_tcp(config)?;
+    listeners.extend(open_unix(config)?);
+    Ok(listeners)
+}
+
 /// A connection, under the slot of its client.
 struct Connection {
     transport: Transport,
@@ -51,6 +61,8 @@ pub struct EventLoop {
     poll: Poll,
     server: Server,
     listeners: Vec<Listener>,
+    /// Listeners that CONFIG SET opened, to take over from the present ones.
+    opened: Rc<Cell<Option<Vec<Listener>>>>,
     connections: Vec<Option<Connection>>,
     inbox: Vec<u8>,
     batch: Batch,
@@ -72,6 +84,7 @@ impl EventLoop {
             poll,
             server,
             listeners: Vec::new(),
+            opened: Rc::default(),
             connections: Vec::new(),
             inbox: vec![0; INBOX_BYTES],
             batch: Batch::default(),
@@ -99,22 +112,30 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Opens the listening sockets; those open before stay if this fails.
+    /// Opens the first listening sockets, and lets the server ask for others later.
     fn listen(&mut self) -> Result<(), String> {
-        let mut listeners = open_tcp(&self.server.config)?;
-        listeners.extend(open_unix(&self.server.config)?);
+        let listeners = open(&self.server.config)?;
         if listeners.is_empty() {
             return Err("Configured to not listen anywhere, exiting.".into());
         }
+        self.adopt(listeners);
+        let opened = self.opened.clone();
+        self.server.listen = Some(Box::new(move |config| {
+            opened.set(Some(open(config)?));
+            Ok(())
+        }));
+        Ok(())
+    }
+
+    /// Watches these listeners from now on, instead of those before.
+    fn adopt(&mut self, mut listeners: Vec<Listener>) {
         listeners.truncate(LISTENERS_MAX);
         for (i, listener) in listeners.iter_mut().enumerate() {
-            let token = Token(LISTENERS + i);
-            listener
-                .register(self.poll.registry(), token)
-                .map_err(|e| format!("Failed to watch a listener: {e}"))?;
+            if let Err(e) = listener.register(self.poll.registry(), Token(LISTENERS + i)) {
+                tracing::warn!("A listener can't be watched: {e}");
+            }
         }
         self.listeners = listeners;
-        Ok(())
     }
 
     /// Serves until a command or signal ends it.
@@ -154,8 +175,8 @@ impl EventLoop {
             if let Some(shutdown) = self.server.shutdown {
                 return shutdown;
             }
-            if self.server.reconfigure_net {
-                self.reconfigure();
+            if let Some(listeners) = self.opened.take() {
+                self.adopt(listeners);
             }
             self.server.advance_time();
             self.server.stats.loops += 1;
@@ -584,13 +605,5 @@ impl EventLoop {
             transport,
             writable: true,
         });
-    }
-
-    /// Applies a changed port or address.
-    fn reconfigure(&mut self) {
-        self.server.reconfigure_net = false;
-        if let Err(e) = self.listen() {
-            tracing::warn!("{e}");
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! The server around the keyspace: its state, its clients, and the way of a command through it.
 
+pub mod apply;
 pub mod args;
 pub mod client;
 pub mod client_info;
@@ -11,6 +12,7 @@ pub mod cx;
 pub mod exec;
 pub mod gate;
 pub mod histogram;
+pub mod info;
 pub mod latency;
 pub mod limits;
 pub mod log;

@@ -28,6 +28,10 @@ pub enum Shutdown {
     Restart,
 }
 
+/// Opens listeners for a configuration and keeps them for the event loop to take over, or says why
+/// that failed; the present ones stay open then.
+pub type ListenFn = Box<dyn FnMut(&Config) -> Result<(), String>>;
+
 /// Everything the command thread owns, sockets aside.
 pub struct Server {
     /// The configuration in force.
@@ -70,8 +74,8 @@ pub struct Server {
     pub cron_paused: bool,
     /// A wish to end.
     pub shutdown: Option<Shutdown>,
-    /// Set when a parameter changed that the event loop must apply (port, bind, …).
-    pub reconfigure_net: bool,
+    /// Opens the listening sockets anew, as the configuration says; the event loop provides it.
+    pub listen: Option<ListenFn>,
     /// When the server started, in milliseconds of the Unix clock.
     pub started_ms: i64,
     /// `used_memory` when it started.
@@ -136,7 +140,7 @@ impl Server {
             active_expire: true,
             cron_paused: false,
             shutdown: None,
-            reconfigure_net: false,
+            listen: None,
             started_ms: now_us / 1000,
             memory_at_start: alloc::used_memory(),
             sampled_ms: 0,
@@ -279,6 +283,14 @@ impl Server {
         let over = self.pause.current().is_none();
         self.set_unusual(gate::unusual::PAUSED, !over);
         over
+    }
+
+    /// Opens the listening sockets anew for a changed address or port.
+    pub fn reopen_listeners(&mut self) -> Result<(), String> {
+        match &mut self.listen {
+            Some(listen) => listen(&self.config),
+            None => Ok(()),
+        }
     }
 
     /// Says that the event loop must look after a client.
