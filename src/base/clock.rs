@@ -280,18 +280,19 @@ mod tests {
     #[test]
     fn ticks_measure_what_the_monotonic_clock_measures() {
         calibrate();
-        for _ in 0..3 {
+        let ratio = || {
             let (ticks_before, before) = (ticks(), sys::monotonic_ns());
             std::thread::sleep(std::time::Duration::from_millis(20));
             let (ticks_after, after) = (ticks(), sys::monotonic_ns());
-            let by_ticks = ns_between(ticks_before, ticks_after) as f64;
-            let by_clock = (after - before) as f64;
-            assert!(
-                (by_ticks / by_clock - 1.0).abs() < 0.02,
-                "{by_ticks} {by_clock}"
-            );
             recalibrate();
-        }
+            ns_between(ticks_before, ticks_after) as f64 / (after - before) as f64
+        };
+        // A busy machine may take the processor away between two readings, but not every time.
+        let ratios: Vec<f64> = (0..20).map(|_| ratio()).collect();
+        assert!(
+            ratios.iter().any(|ratio| (ratio - 1.0).abs() < 0.001),
+            "{ratios:?}"
+        );
         assert_eq!(ns_between(5, 3), 0);
     }
 

@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::log;
 use crate::base::sys;
 
 /// What the configuration says about supervision (`supervised`).
@@ -157,6 +159,18 @@ impl Notifier {
             );
         }
     }
+}
+
+/// Takes charge of the signals that are not crashes: SIGHUP and SIGPIPE do nothing, SIGTERM and SIGINT are remembered
+/// for `sys::stop_signal` and write a byte to `wake`. A SIGINT while one is remembered exits at once with code 1, so
+/// the server keeps the request (`sys::clear_stop_signal`) until its shutdown is called off.
+pub fn install_signals(wake: OwnedFd) -> io::Result<()> {
+    sys::ignore_harmless_signals()?;
+    sys::install_stop_signals(wake, || {
+        log::write_emergency(format_args!(
+            "Interrupted again: exiting at once, without saving"
+        ));
+    })
 }
 
 /// The pid file that a server in the background writes if none is configured.
