@@ -1,6 +1,6 @@
 //! The program: arguments, configuration, the process around the server, and the wiring of its layers.
 
-use cinnabar::base::{hash, rng::Rng, sys};
+use cinnabar::base::{clock, hash, rng::Rng, sys};
 use cinnabar::commands;
 use cinnabar::net::EventLoop;
 use cinnabar::server::apply::log_level;
@@ -79,22 +79,24 @@ fn check(loaded: Result<(Config, Loaded), Vec<Fault>>) -> ExitCode {
 fn run(start: &Start, config: Config, loaded: Loaded) -> ExitCode {
     // A restart runs the same command line in the same place.
     let (executable, origin) = (std::env::current_exe(), std::env::current_dir());
+    let supervisor = Supervisor::detect(supervision(&config));
     if config.daemonize
+        && !supervisor.is_supervised()
         && let Err(e) = sys::daemonize()
     {
         eprintln!("Can't run in the background: {e}");
         return ExitCode::FAILURE;
     }
     if let Err(e) = log::init(log_settings(&config)) {
-        eprintln!("Can't open the log file: {e}");
+        eprintln!("Can't open log file: {e}");
         return ExitCode::FAILURE;
     }
     if let Err(e) = crash::install() {
         warn!("Crashes will go unreported: {e}");
     }
+    clock::calibrate();
     announce(start, &loaded);
     let pid_file = pid_file(&config);
-    let supervisor = Supervisor::detect(supervision(&config));
     supervisor.stop_for_upstart();
     match serve(config, loaded, &supervisor) {
         Ok(Shutdown::Exit) => {
@@ -201,10 +203,7 @@ fn prepare_process(config: &mut Config) {
 /// Has signals wake the event loop.
 fn watch_signals(event_loop: &mut EventLoop) -> std::io::Result<()> {
     let (sender, receiver) = mio::unix::pipe::new()?;
-    sys::ignore_harmless_signals()?;
-    sys::install_stop_signals(sender.into(), || {
-        log::write_emergency(format_args!("You insist... exiting now."));
-    })?;
+    supervise::install_signals(sender.into())?;
     event_loop.watch_signals(receiver)
 }
 

@@ -25,8 +25,10 @@ pub fn run(server: &mut Server) -> i64 {
 
 /// Whether a signal asked for an end.
 pub fn check_signals(server: &mut Server) {
-    if let Some(signal) = sys::stop_signal() {
-        sys::clear_stop_signal();
+    // The request stays pending: a second interrupt then ends the process at once.
+    if server.shutdown.is_none()
+        && let Some(signal) = sys::stop_signal()
+    {
         let name = match signal {
             sys::StopSignal::Interrupt => "SIGINT",
             sys::StopSignal::Terminate => "SIGTERM",
@@ -45,6 +47,10 @@ fn sample(server: &mut Server, now_ms: i64) {
     if now_ms - server.sampled_ms >= SAMPLE_MS {
         server.sampled_ms = now_ms;
         clock::recalibrate();
+        if now_ms - server.zone_read_ms >= 60_000 {
+            server.zone_read_ms = now_ms;
+            clock::refresh_zone();
+        }
         let counters = [
             server.stats.commands,
             server.stats.bytes_in,

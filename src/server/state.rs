@@ -84,6 +84,8 @@ pub struct Server {
     pub sampled_ms: i64,
     /// The same for idle clients.
     pub idle_checked_ms: i64,
+    /// The same for the time zone.
+    pub zone_read_ms: i64,
     /// Bytes of the request in progress and those its client sent behind it.
     pub request_bytes: usize,
     /// Time as of the command in progress.
@@ -145,6 +147,7 @@ impl Server {
             memory_at_start: alloc::used_memory(),
             sampled_ms: 0,
             idle_checked_ms: 0,
+            zone_read_ms: 0,
             request_bytes: 0,
             time,
         };
@@ -190,9 +193,9 @@ impl Server {
     /// time before.
     #[inline]
     pub fn advance_time_to(&mut self, ticks: u64) -> u64 {
-        let elapsed = clock::ticks_to_ns(ticks.wrapping_sub(self.time.ticks));
+        let elapsed = clock::ns_between(self.time.ticks, ticks);
         self.time.ticks = ticks;
-        let since_base_us = clock::ticks_to_ns(ticks.wrapping_sub(self.time.base_ticks)) / 1000;
+        let since_base_us = clock::ns_between(self.time.base_ticks, ticks) / 1000;
         let now_ms = (self.time.base_us + since_base_us as i64) / 1000;
         if now_ms != self.time.now_ms {
             self.time.now_ms = now_ms;
