@@ -1,7 +1,51 @@
 //! Cinnabar, a Redis-compatible in-memory data-structure server.
-
-#[global_allocator]
-static ALLOCATOR: base::alloc::Counting = base::alloc::Counting;
+//!
+//! This is the architecture in prose; each module's head says what it owns, and `tests/tidy.rs` holds
+//! the tree to it.
+//!
+//! # Layers
+//!
+//! Uses point down only: `net` and `commands`, which never see each other, use `server`; that uses
+//! `keyspace`, that `data`, that `base`. `resp` stands beside them and sees only `base`. `main` wires
+//! the whole.
+//!
+//! - [`base`]: numbers, patterns, clocks, randomness, the keyed hash, the two allocators, and behind
+//!   [`base::sys`] every system call that Rust's library does not make for us.
+//! - [`data`]: structures that know nothing of a server; first of all the hash [`table`](data::table)
+//!   of 64-byte buckets that grows by one bucket at a time.
+//! - [`keyspace`]: an [`entry`](keyspace::entry) is one allocation of header, expiry, key and value; a
+//!   [`db`](keyspace::db) is a table of entries; [`effects`](keyspace::effects) are what a command says
+//!   it did.
+//! - [`resp`]: requests are cut in place, replies are written once, into one buffer for many clients.
+//! - [`server`]: state and configuration, clients, the declarative [`command`](server::command), the
+//!   [`gate`](server::gate) where every reason to refuse a request is checked once, and
+//!   [`exec`](server::exec), the one place where a handler runs.
+//! - [`commands`]: a file a family; a file is a table of entries and their handlers.
+//! - [`net`]: sockets, listeners and the event loop. What the bytes mean is not its business.
+//!
+//! # The way of a request
+//!
+//! One thread runs every command. An iteration of the event loop drains each ready socket into a
+//! shared buffer. `resp::request` cuts that into requests whose arguments are spans of the buffer;
+//! `net::batch` looks up each one's command, hashes its keys, and has the processor fetch their
+//! buckets and entries in groups while earlier requests run. `gate::admit` lets a request pass, refuses
+//! or postpones it: one bit set says whether anything is unusual enough to look closer. `exec::call`
+//! runs the handler. A handler of the keyspace sees a `DataCx` (databases, reply, effects, the time of
+//! this command) and nothing else; it edits the keyspace, writes its reply and states its effects. An
+//! error is returned, not written, so its text is counted and sent in one place. One reading of the
+//! cycle counter ends a command and begins the next. After the batch, each client is sent its part of
+//! the replies in one call; what its socket does not take is queued with the client.
+//!
+//! # Invariants
+//!
+//! - A key is hashed once a request, and looked at in one bucket (1.2 on average) and one entry.
+//! - A request allocates nothing but what the data set keeps; a test counts.
+//! - No step is proportional to the size of the data set: the table grows and shrinks by single
+//!   buckets, and what is too big to free at once goes to a thread that only frees.
+//! - A client owns a buffer only while a request of its is incomplete or a reply unsent, and limits
+//!   bound both.
+//! - `used_memory` is the sum of two exact counters: the global allocator's and the slab heap's.
+//! - Time is read by `server::state` and `net`, and passed on; handlers never ask for it.
 
 pub mod base;
 pub mod commands;
@@ -10,3 +54,6 @@ pub mod keyspace;
 pub mod net;
 pub mod resp;
 pub mod server;
+
+#[global_allocator]
+static ALLOCATOR: base::alloc::Counting = base::alloc::Counting;
