@@ -83,6 +83,12 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
+    /// The text without its code, for the log.
+    pub fn text(self) -> String {
+        let text = self.reply().to_string();
+        text["ERR ".len()..].to_string()
+    }
+
     /// What the client is told before it is closed.
     pub fn reply(self) -> ErrorReply {
         ErrorReply::Fixed(match self {
