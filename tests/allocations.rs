@@ -1,0 +1,96 @@
+//! How often a request allocates: never to read, and only what the data set keeps to write.
+//!
+//! Requests run through the gate and the handlers as the event loop runs them, with a reply buffer
+//! that has reached its size. Entries come from the slab heap, so what is counted here, the global
+//! allocator's calls, is what the table adds: a bucket now and then.
+
+use cinnabar::base::{alloc, hash, rng::Rng};
+use cinnabar::commands;
+use cinnabar::resp::reply::Reply;
+use cinnabar::resp::request::OwnedArgv;
+use cinnabar::server::client::Endpoint;
+use cinnabar::server::config::Config;
+use cinnabar::server::cx::KeyHashes;
+use cinnabar::server::exec;
+use cinnabar::server::state::Server;
+
+const KEYS: usize = 100_000;
+
+struct Bench {
+    server: Server,
+    reply: Reply,
+    slot: usize,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let config = Config::default();
+        let mut server = Server::new(config, commands::FAMILIES, hash::process(), Rng::from_os());
+        let here = || Endpoint::Tcp(([127, 0, 0, 1], 6379).into());
+        let slot = server.add_client(0, here(), here());
+        Bench {
+            server,
+            reply: Reply::new(),
+            slot,
+        }
+    }
+
+    /// Runs the requests and returns how often they allocated, all together.
+    fn allocations(&mut self, requests: &[OwnedArgv]) -> u64 {
+        let before = alloc::allocations();
+        for request in requests {
+            let argv = request.as_argv();
+            let resolved = self.server.commands.resolve(argv.at(0), argv.get(1));
+            let hashes = KeyHashes::default();
+            exec::request(
+                &mut self.server,
+                &mut self.reply,
+                self.slot,
+                resolved,
+                argv,
+                hashes,
+            );
+            self.reply.clear(usize::MAX);
+        }
+        alloc::allocations() - before
+    }
+}
+
+fn requests(words: impl Fn(usize) -> Vec<String>) -> Vec<OwnedArgv> {
+    (0..KEYS)
+        .map(|i| {
+            let words = words(i);
+            let slices: Vec<&[u8]> = words.iter().map(|w| w.as_bytes()).collect();
+            OwnedArgv::from_slices(&slices)
+        })
+        .collect()
+}
+
+#[test]
+fn reads_never_allocate_and_writes_only_what_is_kept() {
+    let mut bench = Bench::new();
+    let key = |i: usize| format!("key:{i:012}");
+    let set = requests(|i| vec!["SET".into(), key(i), format!("value:{i:058}")]);
+    let get = requests(|i| vec!["GET".into(), key(i)]);
+    let miss = requests(|i| vec!["GET".into(), format!("none:{i}")]);
+    let incr = requests(|i| vec!["INCR".into(), format!("n:{i}")]);
+    // Histograms and buffers come to be with the first request of their kind.
+    for warm_up in [&set[..1], &get[..1], &incr[..1]] {
+        bench.allocations(warm_up);
+    }
+    let new = bench.allocations(&set);
+    let buckets = bench.server.keyspace.db(0).table().links() + 200;
+    assert!(
+        new as usize <= 2 * buckets,
+        "{new} allocations for {KEYS} new keys and {buckets} buckets"
+    );
+    assert!(
+        (new as usize) < KEYS / 5,
+        "{new} allocations for {KEYS} new keys"
+    );
+    assert_eq!(bench.allocations(&set), 0, "SET of a key of the same size");
+    assert_eq!(bench.allocations(&get), 0, "GET");
+    assert_eq!(bench.allocations(&miss), 0, "GET of no key");
+    bench.allocations(&incr);
+    assert_eq!(bench.allocations(&incr), 0, "INCR of a key that is there");
+}
