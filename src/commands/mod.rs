@@ -5,6 +5,7 @@ use crate::server::command::Command;
 mod args;
 mod bitfield;
 mod bitmap;
+mod client;
 mod connection;
 mod debug;
 mod expire;

@@ -81,6 +81,8 @@ pub struct Client {
     pub no_touch: bool,
     /// It is not evicted (CLIENT NO-EVICT).
     pub no_evict: bool,
+    /// It understands being sent elsewhere (CLIENT CAPA REDIRECT).
+    pub can_redirect: bool,
     /// Its next command waits for the end of a pause.
     pub postponed: bool,
     /// When it connected, in milliseconds of the Unix clock.
@@ -146,6 +148,7 @@ impl Client {
             reply_mode: ReplyMode::On,
             no_touch: false,
             no_evict: false,
+            can_redirect: false,
             postponed: false,
             created_ms: now_ms,
             active_ms: now_ms,
@@ -187,6 +190,13 @@ impl Client {
     /// The name it gave itself.
     pub fn name(&self) -> &[u8] {
         self.label.as_ref().map_or(&[], |l| &l.name)
+    }
+
+    /// Names it; an empty name is none.
+    pub fn set_name(&mut self, name: &[u8]) {
+        if !name.is_empty() || self.label.is_some() {
+            self.label_mut().name = name.to_vec();
+        }
     }
 
     /// The user it runs as.

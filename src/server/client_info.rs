@@ -20,7 +20,7 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
     let query_free = client.query.capacity() - client.query.len();
     let total = size_of::<Client>() + client.query.capacity() + out_bytes + request_bytes;
     format!(
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa= db={} sub=0 psub=0 ssub=0 multi=-1 watch=0 \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub=0 psub=0 ssub=0 multi=-1 watch=0 \
          qbuf={} qbuf-free={query_free} argv-mem={request_bytes} multi-mem=0 rbs=0 rbp=0 obl=0 oll={out_chunks} \
          omem={out_bytes} tot-mem={total} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} \
          tot-net-in={} tot-net-out={} tot-cmds={}",
@@ -32,8 +32,9 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
         (now_ms - client.created_ms).max(0) / 1000,
         (now_ms - client.active_ms).max(0) / 1000,
         flags(client),
+        if client.can_redirect { "r" } else { "" },
         client.db,
-        client.query.len() + request_bytes,
+        client.query.len(),
         if client.out.is_empty() { "r" } else { "rw" },
         client.user(),
         if client.proto == Proto::Resp3 { 3 } else { 2 },

@@ -3,6 +3,7 @@
 use crate::base::{alloc, clock, sys};
 use crate::keyspace::expire;
 use crate::server::client::Closing;
+use crate::server::gate;
 use crate::server::state::{Server, Shutdown};
 
 /// Rates are sampled this often.
@@ -14,7 +15,7 @@ pub fn run(server: &mut Server) -> i64 {
     check_signals(server);
     if !server.cron_paused {
         sample(server, now_ms);
-        if server.active_expire {
+        if server.active_expire && server.unusual & gate::unusual::PAUSED == 0 {
             expire_cycle(server);
         }
         close_idle_clients(server, now_ms);

@@ -38,18 +38,9 @@ impl Pause {
     pub fn holds(&self, command: &Command, now_ms: i64) -> bool {
         match self.until {
             Some((_, until)) if until <= now_ms => false,
-            Some((Scope::All, _)) => !command.is_pause_exempt(),
+            Some((Scope::All, _)) => true,
             Some((Scope::Write, _)) => command.flags & (WRITE | MAY_REPLICATE) != 0,
             None => false,
         }
-    }
-}
-
-impl Command {
-    /// Whether it runs during a pause of all commands: what ends the pause, and what no pause of
-    /// Redis delays.
-    fn is_pause_exempt(&self) -> bool {
-        self.group == crate::server::command::Group::Connection
-            && matches!(self.name, "unpause" | "pause" | "reset" | "quit")
     }
 }

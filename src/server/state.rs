@@ -19,6 +19,9 @@ use crate::server::slowlog::SlowLog;
 use crate::server::stats::Stats;
 use std::path::PathBuf;
 
+/// The version of Redis that clients are told, whose features they can expect.
+pub const VERSION: &str = "7.4.0";
+
 /// A wish of a command or signal that the event loop carries out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shutdown {
@@ -235,7 +238,7 @@ impl Server {
             config: &self.config,
             now_ms: self.time.now_ms,
             access: self.time.access,
-            delete_expired: true,
+            delete_expired: self.unusual & gate::unusual::PAUSED == 0,
             hashes,
         }
     }
