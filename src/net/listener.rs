@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::transport::Transport;
@@ -114,10 +114,10 @@ pub(super) fn open_tcp(config: &Config) -> Result<Vec<Listener>, String> {
 
 /// Opens the Unix listener of a configuration, if it names one.
 pub(super) fn open_unix(config: &Config) -> Result<Option<Listener>, String> {
-    let Some(path) = config.unixsocket.as_ref().filter(|p| !p.is_empty()) else {
+    if config.unixsocket.is_empty() {
         return Ok(None);
-    };
-    let path = Path::new(path);
+    }
+    let path = config.unixsocket.as_path();
     let failed = |e: io::Error| format!("Failed opening Unix socket: bind: {e}");
     // A socket that an earlier process left behind is in the way.
     let _ = std::fs::remove_file(path);

@@ -105,17 +105,21 @@ mod tests {
             &["--loglevel", "verbose", "--SAVE"],
             r#"loglevel "verbose"|SAVE """#,
         );
-        check(
-            &["--save", "", "--port", "1"],
-            r#"save ""|port "1""#,
-        );
+        check(&["--save", "", "--port", "1"], r#"save ""|port "1""#);
         check(&["--save", "900", "1"], r#"save "900" "1""#);
         check(
             &["a.conf", "loglevel", "verbose", "--maxmemory '700mb'"],
             r#""loglevel" "verbose"|maxmemory '700mb'"#,
         );
         check(
-            &["--proc-title-template", "--save", "--save", "", "--port", "1"],
+            &[
+                "--proc-title-template",
+                "--save",
+                "--save",
+                "",
+                "--port",
+                "1",
+            ],
             r#"proc-title-template "--save"|save ""|port "1""#,
         );
         check(&["--dir", "./", "--dir", "./"], r#"dir "./"|dir "./""#);
@@ -125,7 +129,11 @@ mod tests {
     fn the_file_and_standard_input() {
         fn check(args: &[&str], file: Option<&str>, stdin: bool) {
             let got = lines_from_args(args);
-            assert_eq!((got.file, got.stdin), (file.map(PathBuf::from), stdin), "{args:?}");
+            assert_eq!(
+                (got.file, got.stdin),
+                (file.map(PathBuf::from), stdin),
+                "{args:?}"
+            );
         }
         check(&[], None, false);
         check(&["/etc/redis.conf"], Some("/etc/redis.conf"), false);
@@ -134,7 +142,11 @@ mod tests {
         check(&["a.conf", "-"], Some("a.conf"), true);
         check(&["a.conf", "--port", "1", "-"], Some("a.conf"), true);
         // In between it is a value like any other.
-        check(&["a.conf", "--logfile", "-", "--port", "1"], Some("a.conf"), false);
+        check(
+            &["a.conf", "--logfile", "-", "--port", "1"],
+            Some("a.conf"),
+            false,
+        );
         check(&["--port", "1"], None, false);
     }
 }

@@ -50,7 +50,8 @@ pub(super) fn hostname(text: &[u8], _: Mode) -> Verdict {
         "Hostnames must be less than 256 characters",
     )?;
     ensure(
-        text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.')),
+        text.iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.')),
         "Hostnames may only contain alphanumeric characters, hyphens or dots",
     )
 }
@@ -63,11 +64,17 @@ pub(super) fn nodename(text: &[u8], _: Mode) -> Verdict {
 }
 
 pub(super) fn ipv4(text: &[u8], _: Mode) -> Verdict {
-    ensure(text.is_empty() || parses::<Ipv4Addr>(text), "Invalid IPv4 address")
+    ensure(
+        text.is_empty() || parses::<Ipv4Addr>(text),
+        "Invalid IPv4 address",
+    )
 }
 
 pub(super) fn ipv6(text: &[u8], _: Mode) -> Verdict {
-    ensure(text.is_empty() || parses::<Ipv6Addr>(text), "Invalid IPv6 address")
+    ensure(
+        text.is_empty() || parses::<Ipv6Addr>(text),
+        "Invalid IPv6 address",
+    )
 }
 
 /// A file that asks for it still starts the server, which then says in its log that it does without; turning it

@@ -14,10 +14,20 @@ pub(super) fn glob_files(base: &Path, pattern: &[u8]) -> Vec<PathBuf> {
     if !has_wildcard(pattern) {
         return vec![base.join(OsStr::from_bytes(pattern))];
     }
-    let start = if pattern.starts_with(b"/") { Path::new("/") } else { base };
+    let start = if pattern.starts_with(b"/") {
+        Path::new("/")
+    } else {
+        base
+    };
     let mut found = vec![start.to_owned()];
-    for part in pattern.split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
-        found = found.iter().flat_map(|directory| step(directory, part)).collect();
+    for part in pattern
+        .split(|byte| *byte == b'/')
+        .filter(|part| !part.is_empty())
+    {
+        found = found
+            .iter()
+            .flat_map(|directory| step(directory, part))
+            .collect();
     }
     found.retain(|path| path.is_file());
     found.sort();
@@ -53,17 +63,32 @@ mod tests {
     #[test]
     fn names_match_part_by_part() {
         let base = tempfile::tempdir().unwrap();
-        for name in ["b.conf", "a.conf", ".hidden.conf", "x/1.conf", "y/2.conf", "y/2.txt"] {
+        for name in [
+            "b.conf",
+            "a.conf",
+            ".hidden.conf",
+            "x/1.conf",
+            "y/2.conf",
+            "y/2.txt",
+        ] {
             let path = base.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
         let check = |pattern: &str, expected: &[&str]| {
             let expected: Vec<PathBuf> = expected.iter().map(|e| base.path().join(e)).collect();
-            assert_eq!(glob_files(base.path(), pattern.as_bytes()), expected, "{pattern}");
+            assert_eq!(
+                glob_files(base.path(), pattern.as_bytes()),
+                expected,
+                "{pattern}"
+            );
             let absolute = base.path().join(pattern);
             let absolute = absolute.as_os_str().as_bytes();
-            assert_eq!(glob_files(Path::new("/nowhere"), absolute), expected, "{pattern}");
+            assert_eq!(
+                glob_files(Path::new("/nowhere"), absolute),
+                expected,
+                "{pattern}"
+            );
         };
         check("*.conf", &["a.conf", "b.conf"]);
         check(".h*", &[".hidden.conf"]);

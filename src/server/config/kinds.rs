@@ -127,11 +127,26 @@ pub(super) struct Special {
 
 pub(super) enum Kind {
     Bool(Place<bool>),
-    Number { at: Converted<i128>, unit: Unit, min: i128, max: i128 },
-    Text { at: Place<Text>, unset_if_empty: bool },
-    Choice { at: Converted<usize>, names: &'static [&'static str] },
+    Number {
+        at: Converted<i128>,
+        unit: Unit,
+        min: i128,
+        max: i128,
+    },
+    Text {
+        at: Place<Text>,
+        unset_if_empty: bool,
+    },
+    Choice {
+        at: Converted<usize>,
+        names: &'static [&'static str],
+    },
     /// Bits by name, any number of them that go together.
-    Bits { at: Place<u32>, names: &'static [(&'static str, u32)], conflict: Conflict },
+    Bits {
+        at: Place<u32>,
+        names: &'static [(&'static str, u32)],
+        conflict: Conflict,
+    },
     /// Addresses to listen on.
     Addresses(Place<Vec<String>>),
     Special(&'static Special),
@@ -188,7 +203,11 @@ impl Param {
             }
             Kind::Text { at, .. } => *(at.get_mut)(settings) = Text::from(args[0]),
             Kind::Choice { at, names } => (at.set)(settings, parse_choice(args[0], names)?),
-            Kind::Bits { at, names, conflict } => {
+            Kind::Bits {
+                at,
+                names,
+                conflict,
+            } => {
                 let bits = parse_bits(args, names)?;
                 match conflict(bits) {
                     Some(refusal) => return Err(refusal.into()),
@@ -225,7 +244,11 @@ impl Param {
                 text if text.is_empty() && *unset_if_empty => Vec::new(),
                 text => vec![quote(text)],
             },
-            Kind::Number { at, unit: Unit::Memory | Unit::MemoryOrPercent, .. } => {
+            Kind::Number {
+                at,
+                unit: Unit::Memory | Unit::MemoryOrPercent,
+                ..
+            } => {
                 vec![memory_line((at.get)(settings)).into()]
             }
             Kind::Addresses(at) => addresses_lines((at.get)(settings), (at.get)(default)),
@@ -294,7 +317,9 @@ fn parse_number(text: &[u8], unit: Unit, min: i128, max: i128) -> Result<i128, R
 }
 
 fn parse_plain(text: &[u8]) -> Option<i128> {
-    num::parse_i64(text).map(i128::from).or_else(|| num::parse_u64(text).map(i128::from))
+    num::parse_i64(text)
+        .map(i128::from)
+        .or_else(|| num::parse_u64(text).map(i128::from))
 }
 
 fn parse_bytes(text: &[u8]) -> Option<i128> {
@@ -312,7 +337,9 @@ fn parse_percent(text: &[u8]) -> Option<i128> {
 }
 
 fn parse_choice(text: &[u8], names: &[&str]) -> Result<usize, Refusal> {
-    let found = names.iter().position(|name| name.as_bytes().eq_ignore_ascii_case(text));
+    let found = names
+        .iter()
+        .position(|name| name.as_bytes().eq_ignore_ascii_case(text));
     found.ok_or_else(|| not_one_of(names.iter().copied()))
 }
 
@@ -322,7 +349,9 @@ fn parse_bits(args: &[&[u8]], names: &[(&str, u32)]) -> Result<u32, Refusal> {
         return Err(refusal());
     }
     args.iter().try_fold(0, |bits, arg| {
-        let found = names.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(arg));
+        let found = names
+            .iter()
+            .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(arg));
         Ok(bits | found.ok_or_else(refusal)?.1)
     })
 }
@@ -331,14 +360,21 @@ fn bits_text(bits: u32, names: &[(&str, u32)]) -> String {
     if let Some((name, _)) = names.iter().find(|(_, bit)| *bit == bits) {
         return (*name).to_owned();
     }
-    let set: Vec<&str> =
-        names.iter().filter(|(_, bit)| bits & bit != 0).map(|(name, _)| *name).collect();
+    let set: Vec<&str> = names
+        .iter()
+        .filter(|(_, bit)| bits & bit != 0)
+        .map(|(name, _)| *name)
+        .collect();
     set.join(" ")
 }
 
 fn not_one_of<'a>(names: impl Iterator<Item = &'a str>) -> Refusal {
     let names: Vec<&str> = names.collect();
-    format!("argument(s) must be one of the following: {}", names.join(", ")).into()
+    format!(
+        "argument(s) must be one of the following: {}",
+        names.join(", ")
+    )
+    .into()
 }
 
 fn parse_addresses(args: &[&[u8]]) -> Result<Vec<String>, Refusal> {
@@ -361,7 +397,11 @@ fn addresses_lines(addresses: &[String], default: &[String]) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     let quoted = |address: &String| match address.is_empty() {
-        false if address.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\".contains(&b)) => {
+        false
+            if address
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"\"'\\".contains(&b)) =>
+        {
             address.clone().into_bytes()
         }
         _ => quote(address.as_bytes()),

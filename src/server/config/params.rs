@@ -38,7 +38,15 @@ impl Param {
     }
 
     const fn new(name: &'static str, default: &'static str, kind: Kind) -> Param {
-        Param { name, aliases: &[], default, apply: Apply::None, kind, flags: 0, check: None }
+        Param {
+            name,
+            aliases: &[],
+            default,
+            apply: Apply::None,
+            kind,
+            flags: 0,
+            check: None,
+        }
     }
 
     const fn alias(mut self, aliases: &'static [&'static str]) -> Param {
@@ -67,23 +75,76 @@ const fn yes_no(name: &'static str, at: Place<bool>, default: &'static str) -> P
 }
 
 const fn text(name: &'static str, at: Place<Text>, default: &'static str) -> Param {
-    Param::new(name, default, Kind::Text { at, unset_if_empty: false })
+    Param::new(
+        name,
+        default,
+        Kind::Text {
+            at,
+            unset_if_empty: false,
+        },
+    )
 }
 
 const fn optional(name: &'static str, at: Place<Text>) -> Param {
-    Param::new(name, "", Kind::Text { at, unset_if_empty: true })
+    Param::new(
+        name,
+        "",
+        Kind::Text {
+            at,
+            unset_if_empty: true,
+        },
+    )
 }
 
-const fn number(name: &'static str, at: Converted<i128>, default: &'static str, min: i128, max: i128) -> Param {
-    Param::new(name, default, Kind::Number { at, unit: Unit::Plain, min, max })
+const fn number(
+    name: &'static str,
+    at: Converted<i128>,
+    default: &'static str,
+    min: i128,
+    max: i128,
+) -> Param {
+    Param::new(
+        name,
+        default,
+        Kind::Number {
+            at,
+            unit: Unit::Plain,
+            min,
+            max,
+        },
+    )
 }
 
-const fn memory(name: &'static str, at: Converted<i128>, default: &'static str, min: i128, max: i128) -> Param {
-    Param::new(name, default, Kind::Number { at, unit: Unit::Memory, min, max })
+const fn memory(
+    name: &'static str,
+    at: Converted<i128>,
+    default: &'static str,
+    min: i128,
+    max: i128,
+) -> Param {
+    Param::new(
+        name,
+        default,
+        Kind::Number {
+            at,
+            unit: Unit::Memory,
+            min,
+            max,
+        },
+    )
 }
 
 const fn octal(name: &'static str, at: Converted<i128>, default: &'static str, max: i128) -> Param {
-    Param::new(name, default, Kind::Number { at, unit: Unit::Octal, min: 0, max })
+    Param::new(
+        name,
+        default,
+        Kind::Number {
+            at,
+            unit: Unit::Octal,
+            min: 0,
+            max,
+        },
+    )
 }
 
 const fn choice(
@@ -96,7 +157,11 @@ const fn choice(
 }
 
 const fn signal(name: &'static str, at: Place<u32>) -> Param {
-    let kind = Kind::Bits { at, names: shutdown::NAMES, conflict: shutdown::conflict };
+    let kind = Kind::Bits {
+        at,
+        names: shutdown::NAMES,
+        conflict: shutdown::conflict,
+    };
     Param::new(name, "default", kind)
 }
 
@@ -111,21 +176,30 @@ const fn special(name: &'static str, special: &'static Special, default: &'stati
 /// A field as it is.
 macro_rules! at {
     ($field:ident) => {
-        Place { get: |s| &s.$field, get_mut: |s| &mut s.$field }
+        Place {
+            get: |s| &s.$field,
+            get_mut: |s| &mut s.$field,
+        }
     };
 }
 
 /// A field that holds a number of any width. The range of the parameter fits the field; a test sees to it.
 macro_rules! num {
     ($field:ident) => {
-        Converted { get: |s| s.$field as i128, set: |s, value| s.$field = value as _ }
+        Converted {
+            get: |s| s.$field as i128,
+            set: |s, value| s.$field = value as _,
+        }
     };
 }
 
 /// A field that holds an enum.
 macro_rules! pick {
     ($field:ident) => {
-        Converted { get: |s| s.$field.index(), set: |s, index| s.$field = named(index) }
+        Converted {
+            get: |s| s.$field.index(),
+            set: |s, index| s.$field = named(index),
+        }
     };
 }
 
@@ -142,8 +216,10 @@ const PORT: i128 = u16::MAX as i128;
 const MIB: i128 = 1 << 20;
 
 /// Out-of-range rates are taken for the nearest one.
-const HZ: Converted<i128> =
-    Converted { get: |s| s.hz.into(), set: |s, value| s.hz = value.clamp(1, 500) as u32 };
+const HZ: Converted<i128> = Converted {
+    get: |s| s.hz.into(),
+    set: |s, value| s.hz = value.clamp(1, 500) as u32,
+};
 
 const MAXMEMORY_CLIENTS: Converted<i128> = Converted {
     get: |s| match s.maxmemory_clients {

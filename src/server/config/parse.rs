@@ -71,7 +71,12 @@ impl Fault {
     /// What a server prints to standard error before it ends: Redis's block, which tools look for.
     pub fn fatal_text(&self, version: &str) -> String {
         let mut text = format!("\n*** FATAL CONFIG FILE ERROR (Cinnabar {version}) ***\n");
-        if let Some(Place { origin, number, line }) = &self.place {
+        if let Some(Place {
+            origin,
+            number,
+            line,
+        }) = &self.place
+        {
             text += &format!("Reading the configuration file, at line {number}");
             match origin {
                 Origin::File(_) => {}
@@ -86,7 +91,11 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Some(Place { origin, number, line }) => {
+            Some(Place {
+                origin,
+                number,
+                line,
+            }) => {
                 write!(f, "{origin}:{number}: '{line}' {}", self.reason)
             }
             None => f.write_str(&self.reason),
@@ -176,7 +185,10 @@ impl Loader {
             Err(error) => {
                 let reason = system_error(&error);
                 let reason = format!("Fatal error, can't open config file '{origin}': {reason}");
-                self.faults.push(Fault { place: None, reason });
+                self.faults.push(Fault {
+                    place: None,
+                    reason,
+                });
             }
         }
     }
@@ -197,7 +209,10 @@ impl Loader {
                 None => Err("Unbalanced quotes in configuration line".into()),
             };
             if let Err(reason) = done {
-                self.faults.push(Fault { place: Some(place), reason: reason.into_owned() });
+                self.faults.push(Fault {
+                    place: Some(place),
+                    reason: reason.into_owned(),
+                });
             }
         }
     }
@@ -254,7 +269,10 @@ impl Loader {
         let base = self.config.dir.as_path().to_owned();
         for path in glob_files(&base, path) {
             if self.reading.len() >= INCLUDE_DEPTH_MAX {
-                return Err(format!("files include one another more than {INCLUDE_DEPTH_MAX} deep").into());
+                return Err(format!(
+                    "files include one another more than {INCLUDE_DEPTH_MAX} deep"
+                )
+                .into());
             }
             if self.reading.contains(&path) {
                 return Err(format!("'{}' includes itself", path.display()).into());
@@ -274,7 +292,10 @@ impl Loader {
             // A renamed command's own name is free again, and the name it got is taken.
             let is_taken = |name: &[u8]| {
                 let last = renamed.iter().rev().find_map(|r| {
-                    match (r.to.eq_ignore_ascii_case(name), r.from.eq_ignore_ascii_case(name)) {
+                    match (
+                        r.to.eq_ignore_ascii_case(name),
+                        r.from.eq_ignore_ascii_case(name),
+                    ) {
                         (true, _) => Some(true),
                         (false, gone) => gone.then_some(false),
                     }
@@ -288,7 +309,10 @@ impl Loader {
                 return Err("Target command name already exists".into());
             }
         }
-        let renamed = RenamedCommand { from: Text::from(from), to: Text::from(to) };
+        let renamed = RenamedCommand {
+            from: Text::from(from),
+            to: Text::from(to),
+        };
         self.config.renamed_commands.push(renamed);
         Ok(())
     }
@@ -304,7 +328,10 @@ impl Loader {
         }
         if config.cluster_enabled && config.replicaof.is_some() {
             let reason = "replicaof directive not allowed in cluster mode".to_owned();
-            self.faults.push(Fault { place: None, reason });
+            self.faults.push(Fault {
+                place: None,
+                reason,
+            });
         }
         if config.cluster_enabled && config.databases > 1 {
             self.loaded.warnings.push(format!(
@@ -314,7 +341,8 @@ impl Loader {
             config.databases = 1;
         }
         if config.activedefrag {
-            let warning = "activedefrag is not supported by this server's allocator and does nothing";
+            let warning =
+                "activedefrag is not supported by this server's allocator and does nothing";
             self.loaded.warnings.push(warning.to_owned());
         }
     }
@@ -345,8 +373,11 @@ pub(super) fn set_from_line(
 
 /// Directives that old files still have. They are read over.
 pub(super) fn is_retired(name: &[u8]) -> bool {
-    let retired: [&[u8]; 3] =
-        [b"list-max-ziplist-entries", b"list-max-ziplist-value", b"lua-replicate-commands"];
+    let retired: [&[u8]; 3] = [
+        b"list-max-ziplist-entries",
+        b"list-max-ziplist-value",
+        b"lua-replicate-commands",
+    ];
     retired.contains(&name)
 }
 

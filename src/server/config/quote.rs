@@ -122,8 +122,11 @@ mod tests {
     fn lines_split_as_in_redis() {
         fn check(line: &str, expected: Option<&[&str]>) {
             let split = split_line(line.as_bytes());
-            let expected =
-                expected.map(|all| all.iter().map(|a| a.as_bytes().to_vec()).collect::<Vec<_>>());
+            let expected = expected.map(|all| {
+                all.iter()
+                    .map(|a| a.as_bytes().to_vec())
+                    .collect::<Vec<_>>()
+            });
             assert_eq!(split, expected, "{line:?}");
         }
         check("", Some(&[]));

@@ -56,7 +56,13 @@ pub fn rewrite(original: &[u8], config: &Config, options: &RewriteOptions) -> Ve
     }
     if let Some(users) = &options.users {
         let lines = file.lines_of(&Meaning::User);
-        file.replace(&lines, users.iter().map(|user| [b"user ", &user[..]].concat()).collect());
+        file.replace(
+            &lines,
+            users
+                .iter()
+                .map(|user| [b"user ", &user[..]].concat())
+                .collect(),
+        );
     }
     file.into_text()
 }
@@ -92,7 +98,10 @@ impl Rewritten {
             .map(|line| {
                 has_marker |= line.trim_ascii() == MARKER;
                 match meaning(line) {
-                    Some(meaning) => Line { meaning, text: Some(line.to_vec()) },
+                    Some(meaning) => Line {
+                        meaning,
+                        text: Some(line.to_vec()),
+                    },
                     None => Line {
                         meaning: Meaning::Kept,
                         text: Some([b"# ??? ", line.trim_ascii()].concat()),
@@ -111,16 +120,24 @@ impl Rewritten {
                 by_name.entry(name).or_default().push(index);
             }
         }
-        PARAMS.iter().filter_map(|p| Some((p, by_name.remove(p.name)?))).collect()
+        PARAMS
+            .iter()
+            .filter_map(|p| Some((p, by_name.remove(p.name)?)))
+            .collect()
     }
 
     fn lines_of(&self, meaning: &Meaning) -> Vec<usize> {
         let lines = self.lines.iter().enumerate();
-        lines.filter(|(_, line)| line.meaning == *meaning).map(|(index, _)| index).collect()
+        lines
+            .filter(|(_, line)| line.meaning == *meaning)
+            .map(|(index, _)| index)
+            .collect()
     }
 
     fn mentions(&self, param: &Param) -> bool {
-        self.lines.iter().any(|line| line.meaning == Meaning::Param(param.name))
+        self.lines
+            .iter()
+            .any(|line| line.meaning == Meaning::Param(param.name))
     }
 
     /// Puts new lines in the places of old ones; what is left of either is removed or appended.
@@ -143,12 +160,17 @@ impl Rewritten {
     }
 
     fn push(&mut self, text: Vec<u8>) {
-        self.lines.push(Line { meaning: Meaning::Kept, text: Some(text) });
+        self.lines.push(Line {
+            meaning: Meaning::Kept,
+            text: Some(text),
+        });
     }
 
     fn into_text(self) -> Vec<u8> {
         let texts = self.lines.into_iter().filter_map(|line| line.text);
-        texts.flat_map(|text| text.into_iter().chain(*b"\n")).collect()
+        texts
+            .flat_map(|text| text.into_iter().chain(*b"\n"))
+            .collect()
     }
 }
 
@@ -176,14 +198,20 @@ fn meaning(line: &[u8]) -> Option<Meaning> {
 /// Whether reading a parameter's lines again gives the value in force.
 fn still_says(param: &'static Param, file: &Rewritten, lines: &[usize], config: &Config) -> bool {
     // Relative to wherever the server was started, `dir` would mean another directory next time.
-    let mode = if param.name == "dir" { Mode::Default } else { Mode::Load };
+    let mode = if param.name == "dir" {
+        Mode::Default
+    } else {
+        Mode::Load
+    };
     let mut read = Config::default();
     if param.name == "save" {
         read.save.clear();
     }
     let all_read = lines.iter().all(|&line| {
         let text = file.lines[line].text.as_deref().unwrap_or_default();
-        let Some(args) = split_line(text) else { return false };
+        let Some(args) = split_line(text) else {
+            return false;
+        };
         let values: Vec<&[u8]> = args.iter().skip(1).map(Vec::as_slice).collect();
         set_from_line(param, &mut read, &values, mode).is_ok()
     });
@@ -192,7 +220,9 @@ fn still_says(param: &'static Param, file: &Rewritten, lines: &[usize], config: 
 
 fn directive_lines(param: &Param, config: &Config, default: &Config) -> Vec<Vec<u8>> {
     let lines = param.lines(config, default).into_iter();
-    lines.map(|values| [param.name.as_bytes(), b" ", &values].concat()).collect()
+    lines
+        .map(|values| [param.name.as_bytes(), b" ", &values].concat())
+        .collect()
 }
 
 /// Replaces a file so that, whatever happens, either the old or the new content is there.
@@ -200,7 +230,9 @@ fn directive_lines(param: &Param, config: &Config, default: &Config) -> Vec<Vec<
 /// The file keeps its permissions, since it may hold passwords; where it is a symbolic link, its target is replaced.
 fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mode = fs::metadata(&path).ok().map(|metadata| metadata.permissions().mode() & 0o7777);
+    let mode = fs::metadata(&path)
+        .ok()
+        .map(|metadata| metadata.permissions().mode() & 0o7777);
     let (temporary, mut file) = create_beside(&path, mode.unwrap_or(0o644))?;
     let written = (|| {
         file.write_all(text)?;
@@ -226,7 +258,11 @@ fn create_beside(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{}-{attempt}.tmp", std::process::id()));
         let temporary = PathBuf::from(name);
-        let options = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary);
+        let options = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary);
         match options {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => {
                 attempt += 1;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::kinds::{Apply, DENY_LOADING, HIDDEN, IMMUTABLE, Mode, PROTECTED, Param, Refusal, VOLATILE};
+use super::kinds::{
+    Apply, DENY_LOADING, HIDDEN, IMMUTABLE, Mode, PROTECTED, Param, Refusal, VOLATILE,
+};
 use super::params::{PARAMS, lookup};
 use super::types::Config;
 use crate::base::glob;
@@ -47,7 +49,10 @@ impl fmt::Display for SetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SetError::Unknown { name } => {
-                write!(f, "ERR Unknown option or number of arguments for CONFIG SET - '{name}'")
+                write!(
+                    f,
+                    "ERR Unknown option or number of arguments for CONFIG SET - '{name}'"
+                )
             }
             SetError::Loading => f.write_str("LOADING Redis is loading the dataset in memory"),
             SetError::Failed { name, reason } => {
@@ -76,7 +81,10 @@ impl Config {
     pub fn get(&self, patterns: &[&[u8]]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         let mut add = |name: &[u8], param: &Param| {
-            if !found.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            if !found
+                .iter()
+                .any(|(known, _)| known.eq_ignore_ascii_case(name))
+            {
                 found.push((name.to_vec(), param.get(self)));
             }
         };
@@ -115,8 +123,7 @@ impl Config {
                 *self = before;
                 return Err(SetError::failed(&name.to_ascii_lowercase(), reason));
             }
-            let changed =
-                param.get(self) != param.get(&before) || param.flags & VOLATILE != 0;
+            let changed = param.get(self) != param.get(&before) || param.flags & VOLATILE != 0;
             let asked = applies.iter().any(|(apply, _)| *apply == param.apply);
             if changed && !asked && param.apply != Apply::None {
                 applies.push((param.apply, param.name));
@@ -138,7 +145,9 @@ fn admit(pairs: &[(&[u8], &[u8])], context: SetContext) -> Result<Vec<&'static P
     let mut params: Vec<&'static Param> = Vec::with_capacity(pairs.len());
     for (at, (name, _)) in pairs.iter().enumerate() {
         let Some(param) = lookup(name) else {
-            return Err(SetError::Unknown { name: String::from_utf8_lossy(name).into_owned() });
+            return Err(SetError::Unknown {
+                name: String::from_utf8_lossy(name).into_owned(),
+            });
         };
         if param.flags & IMMUTABLE != 0 {
             return Err(SetError::failed(name, "can't set immutable config"));
@@ -149,7 +158,10 @@ fn admit(pairs: &[(&[u8], &[u8])], context: SetContext) -> Result<Vec<&'static P
         if param.flags & DENY_LOADING != 0 && context.loading {
             return Err(SetError::Loading);
         }
-        if pairs[..at].iter().any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
+        if pairs[..at]
+            .iter()
+            .any(|(earlier, _)| earlier.eq_ignore_ascii_case(name))
+        {
             return Err(SetError::failed(name, "duplicate parameter"));
         }
         params.push(param);

@@ -45,14 +45,20 @@ pub(super) static OUTPUT_BUFFER: Special = Special {
     get: |settings| {
         let limits = &settings.client_output_buffer_limit;
         let texts = classes(limits).map(|(_, name, limit)| {
-            format!("{name} {} {} {}", limit.hard, limit.soft, limit.soft_seconds)
+            format!(
+                "{name} {} {} {}",
+                limit.hard, limit.soft, limit.soft_seconds
+            )
         });
         texts.join(" ").into()
     },
     lines: |settings, default| {
         let now = classes(&settings.client_output_buffer_limit);
         let before = classes(&default.client_output_buffer_limit);
-        let changed = now.iter().zip(before).filter(|(now, before)| now.2 != before.2);
+        let changed = now
+            .iter()
+            .zip(before)
+            .filter(|(now, before)| now.2 != before.2);
         changed
             .map(|((name, _, limit), _)| {
                 let hard = memory_line(limit.hard.into());
@@ -80,9 +86,21 @@ pub(super) static OOM_SCORES: Special = Special {
         settings.oom_score_adj_values = values;
         Ok(())
     },
-    get: |settings| settings.oom_score_adj_values.map(|v| v.to_string()).join(" ").into(),
+    get: |settings| {
+        settings
+            .oom_score_adj_values
+            .map(|v| v.to_string())
+            .join(" ")
+            .into()
+    },
     lines: |settings, _| {
-        vec![settings.oom_score_adj_values.map(|v| v.to_string()).join(" ").into()]
+        vec![
+            settings
+                .oom_score_adj_values
+                .map(|v| v.to_string())
+                .join(" ")
+                .into(),
+        ]
     },
 };
 
@@ -92,7 +110,10 @@ pub(super) static EVENTS: Special = Special {
     set: |settings, args, _| {
         const REFUSAL: &str = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
         let bits = args[0].iter().try_fold(0, |bits, class| {
-            EVENT_CLASSES.iter().find(|(letter, _)| letter == class).map(|(_, bit)| bits | bit)
+            EVENT_CLASSES
+                .iter()
+                .find(|(letter, _)| letter == class)
+                .map(|(_, bit)| bits | bit)
         });
         settings.notify_keyspace_events = bits.ok_or(REFUSAL)?;
         Ok(())
@@ -114,7 +135,10 @@ pub(super) static REPLICAOF: Special = Special {
         }
         let port = parse_c_integer(port).and_then(|port| u16::try_from(port).ok());
         let port = port.ok_or("Invalid master port")?;
-        settings.replicaof = Some(PrimaryAddress { host: Text::from(*host), port });
+        settings.replicaof = Some(PrimaryAddress {
+            host: Text::from(*host),
+            port,
+        });
         Ok(())
     },
     get: |settings| match &settings.replicaof {
@@ -123,7 +147,13 @@ pub(super) static REPLICAOF: Special = Special {
     },
     lines: |settings, _| match &settings.replicaof {
         Some(primary) => {
-            vec![[&quote(&primary.host)[..], format!(" {}", primary.port).as_bytes()].concat()]
+            vec![
+                [
+                    &quote(&primary.host)[..],
+                    format!(" {}", primary.port).as_bytes(),
+                ]
+                .concat(),
+            ]
         }
         None => Vec::new(),
     },
@@ -159,7 +189,10 @@ pub(super) static DIR: Special = Special {
             settings.dir = Text::from(args[0]);
             return Ok(());
         }
-        let path = settings.dir.as_path().join(Path::new(OsStr::from_bytes(args[0])));
+        let path = settings
+            .dir
+            .as_path()
+            .join(Path::new(OsStr::from_bytes(args[0])));
         let path = path.canonicalize().map_err(|error| system_error(&error))?;
         if !path.is_dir() {
             return Err("Not a directory".into());
@@ -212,7 +245,9 @@ fn parse_save_points(args: &[&[u8]]) -> Option<Vec<SavePoint>> {
     pairs
         .iter()
         .map(|[seconds, changes]| {
-            let seconds = u64::try_from(parse_c_integer(seconds)?).ok().filter(|s| *s > 0)?;
+            let seconds = u64::try_from(parse_c_integer(seconds)?)
+                .ok()
+                .filter(|s| *s > 0)?;
             let changes = u64::try_from(parse_c_integer(changes)?).ok()?;
             Some(SavePoint { seconds, changes })
         })
@@ -220,8 +255,10 @@ fn parse_save_points(args: &[&[u8]]) -> Option<Vec<SavePoint>> {
 }
 
 fn save_text(points: &[SavePoint]) -> String {
-    let texts: Vec<String> =
-        points.iter().map(|p| format!("{} {}", p.seconds, p.changes)).collect();
+    let texts: Vec<String> = points
+        .iter()
+        .map(|p| format!("{} {}", p.seconds, p.changes))
+        .collect();
     texts.join(" ")
 }
 
@@ -255,9 +292,8 @@ fn parse_limits(args: &[&[u8]], mut limits: Limits) -> Result<Limits, Refusal> {
                 soft_seconds: u64::try_from(parse_c_integer(seconds)?).ok()?,
             })
         };
-        *place = limit().ok_or(
-            "Error in hard, soft or soft_seconds setting in buffer limit configuration.",
-        )?;
+        *place = limit()
+            .ok_or("Error in hard, soft or soft_seconds setting in buffer limit configuration.")?;
     }
     Ok(limits)
 }
@@ -294,7 +330,10 @@ fn parse_percentiles(args: &[&[u8]]) -> Result<Vec<f64>, Refusal> {
 }
 
 fn percentiles_text(percentiles: &[f64]) -> String {
-    let texts: Vec<String> = percentiles.iter().map(|p| trimmed(format!("{p:.6}"))).collect();
+    let texts: Vec<String> = percentiles
+        .iter()
+        .map(|p| trimmed(format!("{p:.6}")))
+        .collect();
     texts.join(" ")
 }
 

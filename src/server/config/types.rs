@@ -199,16 +199,8 @@ pub mod events {
     /// `n`: keys that are new.
     pub const NEW: u32 = 1 << 14;
     /// `A`: every class but `m` and `n`.
-    pub const ALL: u32 = GENERIC
-        | STRING
-        | LIST
-        | SET
-        | HASH
-        | ZSET
-        | EXPIRED
-        | EVICTED
-        | STREAM
-        | MODULE;
+    pub const ALL: u32 =
+        GENERIC | STRING | LIST | SET | HASH | ZSET | EXPIRED | EVICTED | STREAM | MODULE;
 }
 
 /// Every parameter. A field has its parameter's name with `_` for `-`, its unit is the parameter's, and
