@@ -30,7 +30,9 @@ fn table(c: &mut Criterion) {
         }
     };
     let mut db = Db::new(hasher);
-    (0..KEYS).for_each(|i| drop(db.insert(key(i), NewValue::Int(i as i64), None, 0)));
+    for i in 0..KEYS {
+        db.insert(key(i), NewValue::Int(i as i64), None, 0);
+    }
     let mut i = 0;
     let mut next = || {
         i += 7919;
