@@ -1,10 +1,11 @@
 """What may differ between the two servers, and what is not sent to them: data, each with its reason.
 
 A row of DIFFERENCES: (command, treatment, reason). The command is as COMMAND LIST names it; 'latency|*'
-stands for all subcommands of LATENCY. Treatments:
+stands for all subcommands of LATENCY, '*' for every command. Treatments:
   'shape'              replies need only be of the same kind (both errors, both integers, both arrays …)
   ('within', n)        integers may differ by n
   'unordered'          arrays are compared as sets
+  'cut'                of two errors, the reference's may end where ours has a NUL byte
   (ours, reference)    a pair of regular expressions; both must match the replies' beginnings
   (ours, reference, n) the same, for commands of exactly n words
 Replies treated so count as skipped. Rows that never applied are named at the end of a run with -v: a row
@@ -41,6 +42,7 @@ DIFFERENCES = [
     ('memory|doctor', 'shape', OWN),
     ('memory|malloc-stats', 'shape', OWN),
     ('slowlog|*', 'shape', OWN),
+    ('*', 'cut', 'what the reference quotes in an error text ends at its first NUL byte'),
     # What has changed since the reference's version, 7.0.
     ('bitcount', (r':\d|-ERR value is not', r'-ERR syntax error', 3), 'END may be left out since 8.1'),
     ('bitcount', (r'-ERR ', r':0\r'), 'arguments are checked before the key since 7.2'),

@@ -29,6 +29,7 @@ from resp import Closed, Connection, Error, decode
 BATCH = 50
 CHECKPOINT = 3000       # Commands between two comparisons of the keyspaces; then both are emptied.
 SHOWN_MAX = 20          # Differences that are printed and shrunk.
+FAILURES_MAX = 300      # Differences after which the run is given up.
 DATABASES = 16
 PROTOCOLS = (2, 3)
 # Small enough that hostile offsets can be used freely.
@@ -130,8 +131,10 @@ class Comparison:
     def run(self):
         started = time.time()
         try:
-            while self.total() < self.a.commands:
+            while self.total() < self.a.commands and self.failed < FAILURES_MAX:
                 self.round()
+            if self.failed >= FAILURES_MAX:
+                print(f'given up after {self.failed} differences')
         except Closed as error:
             self.failed += 1
             print(f'FAIL: {error}')
@@ -201,7 +204,7 @@ class Comparison:
 
     def may_differ(self, name, argv, ours, reference):
         """The reason, if this difference is an expected one."""
-        names = (name, name.partition('|')[0] + '|*')
+        names = (name, name.partition('|')[0] + '|*', '*')
         for command, treatment, reason in expected.DIFFERENCES:
             if command in names and self.treated(treatment, argv, ours, reference):
                 return f'{command}: {reason}'
@@ -211,6 +214,8 @@ class Comparison:
         if isinstance(treatment, tuple) and treatment[0] != 'within':
             return (treatment[2:] in ((), (len(argv),)) and re.match(treatment[0].encode(), ours)
                     and re.match(treatment[1].encode(), reference))
+        if treatment == 'cut':
+            return ours[:1] == b'-' and b'\0' in ours and ours.partition(b'\0')[0] + b'\r\n' == reference
         if ours[:1] != reference[:1] or ours[:1] == b'-':
             return False
         if treatment == 'shape':
