@@ -211,10 +211,7 @@ fn restart(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 fn populate(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     /// More keys than fit any memory.
     const KEYS_MAX: i64 = 1 << 36;
-    let positive = |arg| match integer_in(arg, 0..=i64::MAX, error::MUST_BE_POSITIVE) {
-        Err(_) if num::parse_i64(arg).is_none() => Err(error::NOT_AN_INTEGER),
-        checked => checked,
-    };
+    let positive = |arg| integer_in(arg, 0..=i64::MAX, error::MUST_BE_POSITIVE);
     let count = positive(argv.at(2))?;
     let prefix = argv.get(3).unwrap_or(b"key");
     let size = argv.get(4).map(positive).transpose()?.unwrap_or(0);

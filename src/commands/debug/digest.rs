@@ -104,5 +104,12 @@ mod tests {
             );
         };
         check(&[], "0000000000000000000000000000000000000000");
+        let long = "x".repeat(1000);
+        let mut keys = vec![(0, "key", "value", None)];
+        check(&keys, "f149f3abd419a8d7d8c5673c73a100bb87404213");
+        keys.push((0, "number", "12345", Some(1)));
+        check(&keys, "68e7e2160c9c0f8d8d88963d413ad956280f152a");
+        keys.extend([(1, "", long.as_str(), None), (1, "key", "value", None)]);
+        check(&keys, "3e320f129806228176b38f55e4a155a84800ec5e");
     }
 }
