@@ -5,6 +5,7 @@ use crate::server::command::Command;
 mod args;
 mod bitfield;
 mod bitmap;
+mod config;
 mod connection;
 mod debug;
 mod expire;
@@ -13,6 +14,7 @@ mod generic;
 mod help;
 mod object;
 mod scan;
+mod server;
 mod string;
 
 /// All families' tables.
@@ -25,6 +27,8 @@ pub static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     bitfield::COMMANDS,
     connection::COMMANDS,
+    server::COMMANDS,
+    config::COMMANDS,
     flush::COMMANDS,
     debug::COMMANDS,
 ];
