@@ -6,6 +6,7 @@ mod args;
 mod bitfield;
 mod bitmap;
 mod client;
+mod config;
 mod connection;
 mod debug;
 mod expire;
@@ -14,6 +15,7 @@ mod generic;
 mod help;
 mod object;
 mod scan;
+mod server;
 mod string;
 
 /// All families' tables.
@@ -26,6 +28,8 @@ pub static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     bitfield::COMMANDS,
     connection::COMMANDS,
+    server::COMMANDS,
+    config::COMMANDS,
     flush::COMMANDS,
     debug::COMMANDS,
 ];

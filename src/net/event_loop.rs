@@ -8,6 +8,7 @@
 use super::batch::{Batch, Ran};
 use super::listener::{Accepted, Listener, open_tcp, open_unix};
 use super::transport::Transport;
+use crate::base::alloc;
 use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
 use crate::server::client::{Closing, Slot};
@@ -140,6 +141,7 @@ impl EventLoop {
 
     /// Serves until a command or signal ends it.
     pub fn run(&mut self) -> Shutdown {
+        self.server.memory_at_start = alloc::used_memory();
         let mut events = Events::with_capacity(1024);
         let mut cron_at_ms = self.server.now_ms();
         loop {
@@ -159,6 +161,7 @@ impl EventLoop {
             }
             self.server.synchronise_time();
             let began_us = self.server.now_us();
+            let commands_before = self.server.stats.commands;
             for event in &events {
                 match event.token() {
                     SIGNALS => self.drain_signals(),
@@ -179,8 +182,9 @@ impl EventLoop {
                 self.adopt(listeners);
             }
             self.server.advance_time();
-            self.server.stats.loops += 1;
-            self.server.stats.loop_us += (self.server.now_us() - began_us).max(0) as u64;
+            let took_us = (self.server.now_us() - began_us).max(0) as u64;
+            let commands = self.server.stats.commands.saturating_sub(commands_before);
+            self.server.stats.count_loop(took_us, commands);
         }
     }
 

@@ -1,8 +1,11 @@
 //! What follows from a changed parameter.
 
-use crate::server::config::{Apply, Choice, LogLevel};
-use crate::server::log;
+use crate::base::{alloc, sys};
+use crate::resp::error::ErrorReply;
+use crate::server::client::unusual as client_unusual;
+use crate::server::config::{Apply, Choice, LogLevel, OomScoreAdj, SetContext, SetError};
 use crate::server::state::Server;
+use crate::server::{crash, gate, log};
 
 impl Server {
     /// Brings everything in line with the configuration that the server starts with.
@@ -11,14 +14,60 @@ impl Server {
             self.commands.rename(&renamed.from, &renamed.to)?;
         }
         self.note_config();
+        self.apply_oom_score()
+    }
+
+    /// Sets parameters on behalf of a client, and carries out what follows; either all of them or, with the error
+    /// that the client is told, none.
+    pub fn set_config(
+        &mut self,
+        pairs: &[(&[u8], &[u8])],
+        client_is_local: bool,
+    ) -> Result<(), ErrorReply> {
+        let context = SetContext {
+            loading: self.unusual & gate::unusual::LOADING != 0,
+            protected_allowed: self.config.enable_protected_configs.allows(client_is_local),
+        };
+        let refused = |e: SetError| ErrorReply::from(e.to_string());
+        let change = self.config.set_all(pairs, context).map_err(refused)?;
+        let mut applies = change.applies.clone();
+        // Listeners are opened for address and port together.
+        if applies.iter().any(|(apply, _)| *apply == Apply::Bind) {
+            applies.retain(|(apply, _)| *apply != Apply::Port);
+        }
+        for (done, (apply, name)) in applies.iter().enumerate() {
+            let Err(reason) = self.apply(*apply) else {
+                continue;
+            };
+            tracing::warn!(
+                "A new value of {name} can't be put into effect ({reason}): back to the values before"
+            );
+            self.config.roll_back(change);
+            for (apply, name) in &applies[..=done] {
+                if let Err(e) = self.apply(*apply) {
+                    tracing::warn!("The former value of {name} can't be put into effect: {e}");
+                }
+            }
+            self.note_config();
+            let name = (*name).to_string();
+            return Err(refused(SetError::Failed { name, reason }));
+        }
+        self.note_config();
         Ok(())
     }
 
     /// Carries out a change that CONFIG SET made to `config`. On an error the caller takes the change
     /// back and applies it again.
-    pub fn apply(&mut self, apply: Apply) -> Result<(), String> {
+    fn apply(&mut self, apply: Apply) -> Result<(), String> {
         match apply {
-            Apply::Bind | Apply::Port => self.reopen_listeners(),
+            Apply::Bind => self
+                .reopen_listeners()
+                .map_err(|_| "Failed to bind to specified addresses.".into()),
+            Apply::Port => self
+                .reopen_listeners()
+                .map_err(|_| "Unable to listen on this port. Check server logs.".into()),
+            Apply::CrashLog => crash::set_signals_reported(self.config.crash_log_enabled)
+                .map_err(|e| e.to_string()),
             Apply::Dir => {
                 std::env::set_current_dir(self.config.dir.as_path()).map_err(|e| e.to_string())
             }
@@ -27,18 +76,51 @@ impl Server {
                 Ok(())
             }
             Apply::Maxclients => self.check_maxclients(),
-            _ => {
-                self.note_config();
+            Apply::Maxmemory => {
+                self.warn_of_small_maxmemory();
                 Ok(())
             }
+            Apply::OomScore => self.apply_oom_score().map_err(|_| {
+                "Failed to apply new oom_score_adj configuration, check server logs.".into()
+            }),
+            Apply::RequirePass => {
+                self.let_in_without_password();
+                Ok(())
+            }
+            Apply::None
+            | Apply::AofGarbage
+            | Apply::Appendfsync
+            | Apply::Appendonly
+            | Apply::ClientEviction
+            | Apply::Cluster
+            | Apply::Defrag
+            | Apply::Events
+            | Apply::Hz
+            | Apply::JemallocThread
+            | Apply::LocaleCollate
+            | Apply::LogFormat
+            | Apply::MinReplicas
+            | Apply::ProcTitle
+            | Apply::ReplBacklog
+            | Apply::SlowlogLength
+            | Apply::Tls
+            | Apply::TlsPort
+            | Apply::Watchdog => Ok(()),
         }
+    }
+
+    /// Counts from zero again (CONFIG RESETSTAT).
+    pub fn reset_stats(&mut self) {
+        self.stats.reset();
+        self.commands.reset_stats();
+        self.keyspace.lazyfree.reset_stats();
     }
 
     /// Makes sure that there are descriptors for `maxclients`.
     fn check_maxclients(&mut self) -> Result<(), String> {
         const RESERVED: u64 = 32;
         let wanted = u64::from(self.config.maxclients) + RESERVED;
-        let got = crate::base::sys::raise_open_files_limit(wanted);
+        let got = sys::raise_open_files_limit(wanted);
         if got < wanted {
             return Err(format!(
                 "The operating system is not able to handle the specified number of clients, try with {}",
@@ -46,6 +128,47 @@ impl Server {
             ));
         }
         Ok(())
+    }
+
+    fn warn_of_small_maxmemory(&self) {
+        let (limit, used) = (self.config.maxmemory, alloc::used_memory());
+        if limit != 0 && (limit as usize) < used {
+            tracing::warn!(
+                "maxmemory is now {limit}, less than the {used} bytes in use: keys will be evicted or writes refused, \
+                 as maxmemory-policy says"
+            );
+        }
+    }
+
+    /// Tells the kernel how ready to be to kill this process; nothing is touched before a configuration asks for it.
+    fn apply_oom_score(&mut self) -> Result<(), String> {
+        let failed = |e: std::io::Error| {
+            tracing::warn!("The oom score can't be set: {e}");
+            e.to_string()
+        };
+        let [ours, ..] = self.config.oom_score_adj_values;
+        let before = match (self.config.oom_score_adj, self.oom_score_before) {
+            (OomScoreAdj::No, None) => return Ok(()),
+            (_, Some(before)) => before,
+            (_, None) => *self
+                .oom_score_before
+                .insert(sys::oom_score_adj().map_err(failed)?),
+        };
+        let score = match self.config.oom_score_adj {
+            OomScoreAdj::No => before,
+            OomScoreAdj::Yes => before.saturating_add(ours),
+            OomScoreAdj::Absolute => ours,
+        };
+        sys::set_oom_score_adj(score.clamp(-1000, 1000)).map_err(failed)
+    }
+
+    /// Clients that owe a password owe none once there is none. Those that are in stay in when one is set.
+    fn let_in_without_password(&mut self) {
+        if self.config.requirepass.is_empty() {
+            for client in self.clients.iter_mut() {
+                client.set_unusual(client_unusual::UNAUTHENTICATED, false);
+            }
+        }
     }
 }
 

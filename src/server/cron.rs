@@ -4,14 +4,19 @@ use crate::base::{alloc, clock, sys};
 use crate::keyspace::expire;
 use crate::server::client::Closing;
 use crate::server::gate;
+use crate::server::info;
 use crate::server::state::{Server, Shutdown};
+use crate::server::stats::Counters;
 
 /// Rates are sampled this often.
 const SAMPLE_MS: i64 = 100;
+/// What a crash report shows of INFO is at most this old.
+const INFO_KEPT_MS: i64 = 5_000;
 
 /// Runs what is due, and says in how many milliseconds to come back.
 pub fn run(server: &mut Server) -> i64 {
     let now_ms = server.now_ms();
+    let began_us = clock::mono_us();
     check_signals(server);
     if !server.cron_paused {
         sample(server, now_ms);
@@ -20,7 +25,12 @@ pub fn run(server: &mut Server) -> i64 {
         }
         close_idle_clients(server, now_ms);
         crate::base::slab::collect(64);
+        if now_ms - server.info_kept_ms >= INFO_KEPT_MS {
+            server.info_kept_ms = now_ms;
+            info::remember(server);
+        }
     }
+    server.stats.cron_us += clock::mono_us() - began_us;
     1000 / server.config.hz.clamp(1, 500) as i64
 }
 
@@ -28,6 +38,7 @@ pub fn run(server: &mut Server) -> i64 {
 pub fn check_signals(server: &mut Server) {
     // The request stays pending: a second interrupt then ends the process at once.
     if server.shutdown.is_none()
+        && !server.cron_paused
         && let Some(signal) = sys::stop_signal()
     {
         let name = match signal {
@@ -52,11 +63,13 @@ fn sample(server: &mut Server, now_ms: i64) {
             server.zone_read_ms = now_ms;
             clock::refresh_zone();
         }
-        let counters = [
-            server.stats.commands,
-            server.stats.bytes_in,
-            server.stats.bytes_out,
-        ];
+        let counters = Counters {
+            commands: server.stats.commands,
+            bytes_in: server.stats.bytes_in,
+            bytes_out: server.stats.bytes_out,
+            loops: server.stats.loops,
+            loop_us: server.stats.loop_us,
+        };
         server.stats.rates.sample(clock::unix_us(), counters);
     }
 }
@@ -126,7 +139,9 @@ fn expire_cycle(server: &mut Server) {
         server.stats.expired_stale_percent =
             percent * 0.05 + server.stats.expired_stale_percent * 0.95;
     }
-    let took_ms = (clock::mono_us() - began) / 1000;
+    let took_us = clock::mono_us() - began;
+    server.stats.expire_cycle_us += took_us;
+    let took_ms = took_us / 1000;
     let (limit_ms, now_s) = (
         server.config.latency_monitor_threshold as u64,
         server.now_ms() / 1000,

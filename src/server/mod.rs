@@ -16,6 +16,7 @@ pub mod info;
 pub mod latency;
 pub mod limits;
 pub mod log;
+pub mod memory;
 pub mod monitor;
 pub mod pause;
 pub mod registry;

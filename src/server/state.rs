@@ -3,7 +3,7 @@
 use crate::base::alloc;
 use crate::base::clock;
 use crate::base::hash::Hasher;
-use crate::base::rng::Rng;
+use crate::base::rng::{self, Rng};
 use crate::keyspace::{Effects, Keyspace};
 use crate::resp::reply::Reply;
 use crate::server::client::{self, Clients, Closing, Endpoint, Slot};
@@ -21,6 +21,8 @@ use std::path::PathBuf;
 
 /// The version of Redis that clients are told, whose features they can expect.
 pub const VERSION: &str = "7.4.0";
+/// Hexadecimal digits of an identifier of the server.
+const ID_DIGITS: usize = 40;
 
 /// A wish of a command or signal that the event loop carries out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,8 +45,10 @@ pub struct Server {
     pub config_file: Option<PathBuf>,
     /// The program.
     pub executable: PathBuf,
-    /// Where it was started (relative paths of a restart).
+    /// Chosen at random at each start.
     pub run_id: String,
+    /// The name of the data set's history, chosen at random at each start.
+    pub replication_id: String,
     /// The databases.
     pub keyspace: Keyspace,
     /// The commands.
@@ -79,6 +83,8 @@ pub struct Server {
     pub shutdown: Option<Shutdown>,
     /// Opens the listening sockets anew, as the configuration says; the event loop provides it.
     pub listen: Option<ListenFn>,
+    /// The kernel's readiness to kill the process as it was before `oom-score-adj` changed it.
+    pub oom_score_before: Option<i32>,
     /// When the server started, in milliseconds of the Unix clock.
     pub started_ms: i64,
     /// `used_memory` when it started.
@@ -87,6 +93,8 @@ pub struct Server {
     pub sampled_ms: i64,
     /// The same for idle clients.
     pub idle_checked_ms: i64,
+    /// The same for what a crash report shows of INFO.
+    pub info_kept_ms: i64,
     /// The same for the time zone.
     pub zone_read_ms: i64,
     /// Bytes of the request in progress and those its client sent behind it.
@@ -129,7 +137,8 @@ impl Server {
             config,
             config_file: None,
             executable: std::env::current_exe().unwrap_or_default(),
-            run_id: String::new(),
+            run_id: rng::hex_id(ID_DIGITS),
+            replication_id: rng::hex_id(ID_DIGITS),
             commands: Registry::new(families),
             clients: Clients::default(),
             stats: Stats::default(),
@@ -146,10 +155,12 @@ impl Server {
             cron_paused: false,
             shutdown: None,
             listen: None,
+            oom_score_before: None,
             started_ms: now_us / 1000,
             memory_at_start: alloc::used_memory(),
             sampled_ms: 0,
             idle_checked_ms: 0,
+            info_kept_ms: 0,
             zone_read_ms: 0,
             request_bytes: 0,
             time,

@@ -52,6 +52,14 @@ pub struct Stats {
     pub loops: u64,
     /// Time spent in them, in microseconds, polling aside.
     pub loop_us: u64,
+    /// The longest of them.
+    pub loop_us_max: u64,
+    /// The most commands in one of them.
+    pub loop_commands_max: u64,
+    /// Time spent on what happens by the clock, in microseconds.
+    pub cron_us: u64,
+    /// Time spent on finding expired keys, in microseconds.
+    pub expire_cycle_us: u64,
     /// The highest `used_memory` seen.
     pub memory_peak: usize,
     /// When it was seen, in milliseconds of the Unix clock.
@@ -62,16 +70,30 @@ pub struct Stats {
 
 /// More error codes than this are counted as one: a client must not grow the table.
 const CODES_MAX: usize = 128;
+const CODES_OVERFLOW: &str = "ERRORSTATS_OVERFLOW";
 
 impl Stats {
+    /// Counts an iteration of the event loop, which took so long and ran so many commands.
+    pub fn count_loop(&mut self, took_us: u64, commands: u64) {
+        self.loops += 1;
+        self.loop_us += took_us;
+        self.loop_us_max = self.loop_us_max.max(took_us);
+        self.loop_commands_max = self.loop_commands_max.max(commands);
+    }
+
     /// Counts an error reply.
     pub fn count_error(&mut self, code: &str) {
         self.errors += 1;
         if let Some(count) = self.errors_by_code.get_mut(code) {
             *count += 1;
-        } else if self.errors_by_code.len() < CODES_MAX {
-            self.errors_by_code.insert(code.to_string(), 1);
+            return;
         }
+        let code = if self.errors_by_code.len() < CODES_MAX {
+            code
+        } else {
+            CODES_OVERFLOW
+        };
+        *self.errors_by_code.entry(code.to_string()).or_default() += 1;
     }
 
     /// Counts from zero again; peaks and rates stay.
@@ -85,35 +107,97 @@ impl Stats {
     }
 }
 
+/// What rates are made of: counters, or how they grow in a second.
+#[derive(Clone, Copy, Default)]
+pub struct Counters {
+    /// Commands.
+    pub commands: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Iterations of the event loop.
+    pub loops: u64,
+    /// Microseconds in them.
+    pub loop_us: u64,
+}
+
 /// Averages over the last 16 samples of counters, one sample every 100 ms.
 #[derive(Default)]
 pub struct Rates {
     at_us: i64,
-    last: [u64; Rates::COUNT],
-    samples: [[u64; Rates::SAMPLES]; Rates::COUNT],
+    last: Counters,
+    samples: [Counters; Rates::SAMPLES],
     next: usize,
 }
 
 impl Rates {
     const SAMPLES: usize = 16;
-    const COUNT: usize = 3;
 
-    /// Takes a sample of commands, bytes received and bytes sent.
-    pub fn sample(&mut self, now_us: i64, counters: [u64; Rates::COUNT]) {
-        let elapsed = (now_us - self.at_us).max(1) as u64;
+    /// Takes a sample.
+    pub fn sample(&mut self, now_us: i64, now: Counters) {
+        let elapsed_us = (now_us - self.at_us).max(1) as u64;
         if self.at_us != 0 {
-            for (i, now) in counters.iter().enumerate() {
-                self.samples[i][self.next] =
-                    now.saturating_sub(self.last[i]).saturating_mul(1_000_000) / elapsed;
-            }
+            let last = self.last;
+            self.samples[self.next] = Counters {
+                commands: a_second(last.commands, now.commands, elapsed_us),
+                bytes_in: a_second(last.bytes_in, now.bytes_in, elapsed_us),
+                bytes_out: a_second(last.bytes_out, now.bytes_out, elapsed_us),
+                loops: a_second(last.loops, now.loops, elapsed_us),
+                loop_us: a_second(last.loop_us, now.loop_us, elapsed_us),
+            };
             self.next = (self.next + 1) % Rates::SAMPLES;
         }
-        (self.at_us, self.last) = (now_us, counters);
+        (self.at_us, self.last) = (now_us, now);
     }
 
-    /// Commands, bytes received and bytes sent a second.
-    pub fn per_second(&self) -> [u64; Rates::COUNT] {
-        self.samples
-            .map(|s| s.iter().sum::<u64>() / Rates::SAMPLES as u64)
+    /// The growth a second.
+    pub fn per_second(&self) -> Counters {
+        let average = |counter: fn(&Counters) -> u64| {
+            self.samples.iter().map(counter).sum::<u64>() / Rates::SAMPLES as u64
+        };
+        Counters {
+            commands: average(|c| c.commands),
+            bytes_in: average(|c| c.bytes_in),
+            bytes_out: average(|c| c.bytes_out),
+            loops: average(|c| c.loops),
+            loop_us: average(|c| c.loop_us),
+        }
+    }
+}
+
+/// The growth of a counter as so much a second; none if it was set back meanwhile.
+fn a_second(last: u64, now: u64, elapsed_us: u64) -> u64 {
+    now.saturating_sub(last).saturating_mul(1_000_000) / elapsed_us
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_beyond_the_limit_share_a_count() {
+        let mut stats = Stats::default();
+        (0..CODES_MAX).for_each(|n| stats.count_error(&n.to_string()));
+        stats.count_error("0");
+        stats.count_error("MORE");
+        stats.count_error("STILLMORE");
+        assert_eq!(stats.errors, CODES_MAX as u64 + 3);
+        assert_eq!(stats.errors_by_code["0"], 2);
+        assert_eq!(stats.errors_by_code[CODES_OVERFLOW], 2);
+        assert!(!stats.errors_by_code.contains_key("MORE"));
+    }
+
+    #[test]
+    fn rates_are_averages_and_survive_a_reset() {
+        let mut rates = Rates::default();
+        let counters = |commands| Counters {
+            commands,
+            ..Counters::default()
+        };
+        (0..=16).for_each(|n| rates.sample(1 + n * 100_000, counters(n as u64 * 50)));
+        assert_eq!(rates.per_second().commands, 500);
+        (0..16).for_each(|n| rates.sample(1 + (17 + n) * 100_000, counters(0)));
+        assert_eq!(rates.per_second().commands, 0);
     }
 }

@@ -1,0 +1,81 @@
+//! What the server holds in memory, and where it goes.
+
+use super::Fields;
+use crate::base::num::humanize_bytes;
+use crate::base::{alloc, sys};
+use crate::server::config::Choice;
+use crate::server::memory::Breakdown;
+use crate::server::state::Server;
+
+pub(super) fn memory(server: &Server, out: &mut Fields) {
+    let config = &server.config;
+    let memory = Breakdown::of(server);
+    let total_system = sys::total_memory_bytes();
+    amount(out, "used_memory", memory.used);
+    amount(out, "used_memory_rss", memory.resident);
+    amount(out, "used_memory_peak", memory.peak);
+    out.add(
+        "used_memory_peak_perc",
+        format_args!("{:.2}%", memory.peak_percent()),
+    );
+    out.add("used_memory_overhead", memory.overhead());
+    out.add("used_memory_startup", memory.startup);
+    out.add("used_memory_dataset", memory.dataset());
+    out.add(
+        "used_memory_dataset_perc",
+        format_args!("{:.2}%", memory.dataset_percent()),
+    );
+    out.add("allocator_allocated", memory.allocator.allocated);
+    out.add("allocator_active", memory.allocator.active);
+    out.add("allocator_resident", memory.allocator.resident);
+    out.add("allocator_muzzy", memory.allocator.muzzy);
+    amount(out, "total_system_memory", total_system as usize);
+    // There is no script engine yet.
+    out.zeros(&["used_memory_lua", "used_memory_vm_eval"]);
+    out.add("used_memory_lua_human", "0B");
+    out.zeros(&[
+        "used_memory_scripts_eval",
+        "number_of_cached_scripts",
+        "number_of_functions",
+    ]);
+    out.zeros(&["number_of_libraries", "used_memory_vm_functions"]);
+    amount(out, "used_memory_vm_total", 0);
+    out.add("used_memory_functions", 0);
+    amount(out, "used_memory_scripts", 0);
+    amount(out, "maxmemory", config.maxmemory as usize);
+    out.add("maxmemory_policy", config.maxmemory_policy.name());
+    for (name, (ratio, bytes)) in [
+        ("allocator_frag", memory.allocator_fragmentation()),
+        ("allocator_rss", memory.allocator_resident()),
+        ("rss_overhead", memory.resident_overhead()),
+    ] {
+        out.add(format_args!("{name}_ratio"), format_args!("{ratio:.2}"));
+        out.add(format_args!("{name}_bytes"), bytes);
+    }
+    let (ratio, bytes) = memory.fragmentation();
+    out.add("mem_fragmentation_ratio", format_args!("{ratio:.2}"));
+    out.add("mem_fragmentation_bytes", bytes);
+    out.zeros(&[
+        "mem_not_counted_for_evict",
+        "mem_replication_backlog",
+        "mem_total_replication_buffers",
+    ]);
+    out.add("mem_clients_slaves", 0);
+    out.add("mem_clients_normal", memory.clients);
+    out.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
+    out.add("mem_allocator", alloc::name());
+    out.zeros(&[
+        "mem_overhead_db_hashtable_rehashing",
+        "active_defrag_running",
+    ]);
+    out.add(
+        "lazyfree_pending_objects",
+        server.keyspace.lazyfree.pending(),
+    );
+    out.add("lazyfreed_objects", server.keyspace.lazyfree.freed());
+}
+
+fn amount(out: &mut Fields, name: &str, bytes: usize) {
+    out.add(name, bytes);
+    out.add(format_args!("{name}_human"), humanize_bytes(bytes as u64));
+}

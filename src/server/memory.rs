@@ -1,0 +1,133 @@
+//! Where the memory goes, as INFO and MEMORY STATS report it.
+
+use crate::base::{alloc, sys};
+use crate::server::client::Client;
+use crate::server::state::Server;
+
+/// Amounts of memory at a moment, in bytes.
+pub struct Breakdown {
+    /// In allocations, exactly.
+    pub used: usize,
+    /// The most there ever was.
+    pub peak: usize,
+    /// When the server started.
+    pub startup: usize,
+    /// In RAM, as the system counts it.
+    pub resident: usize,
+    /// Buffers and state of the clients.
+    pub clients: usize,
+    /// The hash table of each database that has keys.
+    pub tables: Vec<(usize, usize)>,
+    /// Keys in all databases.
+    pub keys: usize,
+    /// What the allocator says.
+    pub allocator: alloc::Stats,
+}
+
+impl Breakdown {
+    /// The amounts now.
+    pub fn of(server: &Server) -> Breakdown {
+        let used = alloc::used_memory();
+        let dbs = server.keyspace.iter().enumerate();
+        Breakdown {
+            used,
+            peak: server.stats.memory_peak.max(used),
+            startup: server.memory_at_start,
+            resident: sys::resident_bytes() as usize,
+            clients: server.clients.iter().map(client_bytes).sum(),
+            tables: dbs
+                .filter(|(_, db)| !db.is_empty())
+                .map(|(index, db)| (index, db.table().bytes()))
+                .collect(),
+            keys: server.keyspace.iter().map(|db| db.len()).sum(),
+            allocator: alloc::stats(),
+        }
+    }
+
+    /// What is used beside keys and values.
+    pub fn overhead(&self) -> usize {
+        let tables: usize = self.tables.iter().map(|(_, bytes)| bytes).sum();
+        self.startup + self.clients + tables
+    }
+
+    /// What keys and values use.
+    pub fn dataset(&self) -> usize {
+        self.used.saturating_sub(self.overhead())
+    }
+
+    /// Their share of what was added since the start.
+    pub fn dataset_percent(&self) -> f64 {
+        let added = self.used.saturating_sub(self.startup);
+        percent(self.dataset().min(added), added)
+    }
+
+    /// What is used now, as a share of the peak.
+    pub fn peak_percent(&self) -> f64 {
+        percent(self.used, self.peak)
+    }
+
+    /// What was added since the start, a key.
+    pub fn bytes_per_key(&self) -> usize {
+        self.used
+            .saturating_sub(self.startup)
+            .checked_div(self.keys)
+            .unwrap_or(0)
+    }
+
+    /// Pages that hold allocations, beyond the allocations.
+    pub fn allocator_fragmentation(&self) -> (f64, isize) {
+        beyond(self.allocator.active, self.allocator.allocated)
+    }
+
+    /// Pages in RAM, beyond those that hold allocations.
+    pub fn allocator_resident(&self) -> (f64, isize) {
+        beyond(self.allocator.resident, self.allocator.active)
+    }
+
+    /// RAM of the process beyond the allocator's.
+    pub fn resident_overhead(&self) -> (f64, isize) {
+        beyond(self.resident, self.allocator.resident)
+    }
+
+    /// RAM of the process beyond what is used.
+    pub fn fragmentation(&self) -> (f64, isize) {
+        beyond(self.resident, self.used)
+    }
+}
+
+/// What a client holds.
+fn client_bytes(client: &Client) -> usize {
+    size_of::<Client>() + client.query.capacity() + client.out.bytes()
+}
+
+fn percent(part: usize, whole: usize) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 * 100.0 / whole as f64
+    }
+}
+
+/// One amount as a multiple of another, and by how much it is larger.
+fn beyond(amount: usize, base: usize) -> (f64, isize) {
+    let ratio = if base == 0 {
+        0.0
+    } else {
+        amount as f64 / base as f64
+    };
+    (ratio, amount as isize - base as isize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_multiples() {
+        assert_eq!(percent(1, 4), 25.0);
+        assert_eq!(percent(1, 0), 0.0);
+        assert_eq!(beyond(150, 100), (1.5, 50));
+        assert_eq!(beyond(50, 100), (0.5, -50));
+        assert_eq!(beyond(50, 0), (0.0, 50));
+    }
+}
