@@ -532,13 +532,13 @@ impl<'a> Piece<'a> {
 /// by multiplying with a reciprocal.
 #[inline]
 fn seven_digits(value: u64) -> (u64, usize) {
-    let fours = value / 10_000 | (value % 10_000) << 32;
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
     let hundreds = ((fours * 10_486) >> 20) & 0x7f_0000_007f;
-    let twos = hundreds | (fours - hundreds * 100) << 16;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
     let tens = ((twos * 103) >> 10) & 0x0f_000f_000f_000f;
-    let ones = tens | (twos - tens * 10) << 8;
+    let ones = tens | ((twos - tens * 10) << 8);
     // The first byte is that of an eighth digit. A zero has one digit, the last.
-    let leading = (ones | 1 << 56).trailing_zeros() & !7;
+    let leading = (ones | (1 << 56)).trailing_zeros() & !7;
     let digits = (ones | 0x3030_3030_3030_3030) >> leading;
     (digits, 8 - leading as usize / 8)
 }

@@ -513,4 +513,6 @@ fn is_blank(byte: u8) -> bool {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -75,7 +75,7 @@ fn doubles() {
             format!(",{text}\r\n").as_bytes(),
         );
     };
-    check(3.141, "3.141");
+    check(-3.25, "-3.25");
     check(-0.0, "-0");
     check(3.0, "3");
     check(1e19, "1e+19");
@@ -186,7 +186,7 @@ fn shared_values_are_sent_from_where_they_lie() {
     reply.clear(0);
     assert_eq!(kept[0].as_ptr(), value[5..].as_ptr());
     assert_eq!(&kept[1][..], b"\r\n");
-    assert!(reply.is_empty() && reply.len() == 0 && reply.heap_bytes() == 0);
+    assert!(reply.is_empty() && reply.heap_bytes() == 0);
 }
 
 #[test]
