@@ -237,6 +237,8 @@ def is_not_sent(name):
 
 def names(connection):
     reply = connection.call('COMMAND', 'LIST')
+    if isinstance(reply, Error):
+        raise SystemExit(f'COMMAND LIST: {reply.decode()}')
     found = [name.decode().lower() for name in reply]
     for container in ('client', 'command', 'config', 'latency', 'memory', 'object', 'slowlog'):
         found += subcommands(connection, container)
