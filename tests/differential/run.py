@@ -17,6 +17,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,8 @@ DIRECTIVES = ['--save', '', '--appendonly', 'no', '--proto-max-bulk-len', '1mb',
 
 def main():
     a = arguments()
+    # A time limit set from outside ends by SIGTERM; the servers must not outlive the test.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('stopped'))
     seed = a.seed if a.seed is not None else random.randrange(10**9)
     servers = []
     try:

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::harness::{Server, free_port, is_ours, program, wait_for};
@@ -148,6 +148,7 @@ fn a_daemon_detaches_and_leaves_its_pid() {
             .ok()
             .filter(|text| text.ends_with('\n'))
     });
+    let _guard = KillOnDrop(pid.trim().to_owned());
     let address = format!("127.0.0.1:{port}");
     wait_for(Duration::from_secs(10), "the port", || {
         std::net::TcpStream::connect(&address).ok()
@@ -164,6 +165,19 @@ fn a_daemon_detaches_and_leaves_its_pid() {
     wait_for(Duration::from_secs(10), "its end", || {
         (!Path::new(&at("pidfile")).exists()).then_some(())
     });
+}
+
+/// Ends a process that is no child of the test when the test is over, passed or failed.
+struct KillOnDrop(String);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        // Fails, as it should, for a process that has ended.
+        let _ = Command::new("kill")
+            .args(["-s", "KILL", &self.0])
+            .stderr(Stdio::null())
+            .status();
+    }
 }
 
 #[test]

@@ -39,10 +39,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ANSI = re.compile(r'\x1b\[[0-9;]*m')
 HANGS_MAX = 5         # A unit with more hanging tests than this is given up.
 PORTS_PER_UNIT = 300
+RUNNING = {}          # The suites at work: scratch tree -> process.
 
 
 def main():
     a = arguments()
+    signal.signal(signal.SIGTERM, stop)
     suite = a.suite or subprocess.run([f'{HERE}/fetch.sh'], check=True, capture_output=True,
                                       text=True).stdout.split()[-1]
     units = a.units.split(',') if a.units else list(lines(a.units_file))
@@ -129,11 +131,13 @@ def run_suite(a, suite, unit, skip, port):
                '--timeout', str(a.timeout), '--skipfile', 'skip']
     process = subprocess.Popen(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                stdin=subprocess.DEVNULL, start_new_session=True)
+    RUNNING[tree] = process
     try:
         output, _ = process.communicate(timeout=1800)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()
+    del RUNNING[tree]
     kill_leftovers(tree)
     shutil.rmtree(tree, ignore_errors=True)
     return ANSI.sub('', output.decode(errors='replace'))
@@ -173,6 +177,16 @@ def kill_leftovers(tree):
                 os.kill(int(pid), signal.SIGKILL)
         except OSError:
             pass
+
+
+def stop(*_):
+    """A time limit set from outside ends the run by SIGTERM: nothing it started may outlive it."""
+    for tree, process in list(RUNNING.items()):
+        os.killpg(process.pid, signal.SIGKILL)
+        kill_leftovers(tree)
+        shutil.rmtree(tree, ignore_errors=True)
+    print('stopped', flush=True)
+    os._exit(1)
 
 
 def read_output(unit, output):
