@@ -107,6 +107,11 @@ pub const NO_AUTH: ErrorReply = ErrorReply::Fixed("NOAUTH Authentication require
 /// AUTH failed.
 pub const WRONG_PASS: ErrorReply =
     ErrorReply::Fixed("WRONGPASS invalid username-password pair or user is disabled.");
+/// The user may not touch a key.
+pub const NO_PERM_KEY: ErrorReply = ErrorReply::Fixed("NOPERM No permissions to access a key");
+/// The user may not touch a channel.
+pub const NO_PERM_CHANNEL: ErrorReply =
+    ErrorReply::Fixed("NOPERM No permissions to access a channel");
 /// EXEC after an error while queueing.
 pub const EXEC_ABORT: ErrorReply =
     ErrorReply::Fixed("EXECABORT Transaction discarded because of previous errors.");
@@ -137,8 +142,6 @@ pub const DECR_OVERFLOW: ErrorReply = ErrorReply::Fixed("ERR decrement would ove
 pub const INCR_NAN: ErrorReply = ErrorReply::Fixed("ERR increment would produce NaN or Infinity");
 /// SCAN's cursor is no number.
 pub const INVALID_CURSOR: ErrorReply = ErrorReply::Fixed("ERR invalid cursor");
-/// A database number that is none.
-pub const INVALID_DB_INDEX: ErrorReply = ErrorReply::Fixed("ERR invalid DB index");
 /// A database number beyond `databases`.
 pub const DB_INDEX_OUT_OF_RANGE: ErrorReply = ErrorReply::Fixed("ERR DB index is out of range");
 /// A timeout is no number.
@@ -160,6 +163,17 @@ pub fn wrong_arity(name: &str) -> ErrorReply {
     ErrorReply::Text(format!(
         "ERR wrong number of arguments for '{name}' command"
     ))
+}
+
+/// `user` may not run the command `name` (lower case; `container|subcommand`).
+pub fn no_perm_command(user: &[u8], name: &str) -> ErrorReply {
+    let text = [
+        b"NOPERM User ",
+        user,
+        b" has no permissions to run the '",
+        name.as_bytes(),
+    ];
+    ErrorReply::Bytes([&text.concat()[..], b"' command"].concat())
 }
 
 /// There is no command of that name.
@@ -289,6 +303,10 @@ mod tests {
         check(
             unknown_subcommand(b"no\0such", "config"),
             "ERR unknown subcommand 'no'. Try CONFIG HELP.",
+        );
+        check(
+            no_perm_command(b"bob", "config|get"),
+            "NOPERM User bob has no permissions to run the 'config|get' command",
         );
         check(
             invalid_expire("setex"),

@@ -150,6 +150,41 @@ fn arguments_of_every_header_length() {
     }
 }
 
+/// The reading of a header in one load accepts digits and nothing else, whatever the bytes are.
+#[test]
+fn short_headers_are_those_of_one_or_two_digits() {
+    let check = |header: &[u8], expected: Option<(usize, usize)>| {
+        let padded = [header, b"\r\n$9"].concat();
+        assert_eq!(
+            short_header(&padded, b'$'),
+            expected,
+            "{}",
+            header.escape_ascii()
+        );
+    };
+    for first in 0..=255u8 {
+        let digit = first.is_ascii_digit().then(|| usize::from(first - b'0'));
+        check(&[b'$', first, b'\r', b'\n'], digit.map(|digit| (digit, 4)));
+        for second in 0..=255u8 {
+            let text = [first, second];
+            let number = parse_i64(&text).filter(|number| *number >= 10);
+            check(
+                &[b'$', first, second, b'\r', b'\n'],
+                number.map(|number| (number as usize, 5)),
+            );
+        }
+    }
+    for right in [&b"$5\r\n"[..], b"$16\r\n"] {
+        for at in [0, right.len() - 2, right.len() - 1] {
+            for wrong in (0..=255u8).filter(|byte| *byte != right[at]) {
+                let mut header = right.to_vec();
+                header[at] = wrong;
+                check(&header, None);
+            }
+        }
+    }
+}
+
 #[test]
 fn inline_lines() {
     let check = |line: &[u8], argv: &[&[u8]]| check(line, &OPEN, &[argv], Ok(0));
