@@ -57,9 +57,9 @@ pub fn allocations() -> u64 {
 
 /// The bytes jemalloc takes for an allocation of `size` bytes at `align`.
 ///
-/// Sizes are rounded up to classes: 8, multiples of 16 up to 128, then four classes a doubling. An alignment
-/// that the class of a size does not have by itself asks for the class of the size rounded up to it, and of
-/// more than a page for a class of whole pages.
+/// Sizes are rounded up to classes: 8, multiples of 16 up to 128, then four classes a doubling up to 14 KiB, and
+/// whole pages from there on. A size whose class is not aligned enough by itself gets that of the size rounded up
+/// to the alignment, or pages, at least four, if it asks for an alignment of more than one.
 #[inline]
 pub const fn class_size(size: usize, align: usize) -> usize {
     if align <= QUANTUM && align <= size {
@@ -197,10 +197,12 @@ const fn class_ceiling(size: usize) -> usize {
     if size <= 128 {
         return if size <= 8 { 8 } else { (size + 15) & !15 };
     }
-    // The power of two at or above the size is reached in eighths of itself: four classes lie between the
-    // one below and it.
-    let power = usize::BITS - (size - 1).leading_zeros();
-    let step = 1usize << (power - 3);
+    let step = if size <= SMALL_MAX {
+        // Four classes lie between two powers of two, so they are an eighth of the upper one apart.
+        size.next_power_of_two() / 8
+    } else {
+        PAGE
+    };
     // A size near the end of the address space is never allocated, but may be asked about.
     match size.checked_next_multiple_of(step) {
         Some(class) => class,
@@ -345,4 +347,102 @@ fn command(name: &CStr) {
             0,
         )
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_class_of_a_layout_is_what_jemalloc_takes() {
+        let sizes = (1..5_000)
+            .chain((5_000..70_000).step_by(97))
+            .chain((12..23).flat_map(|power| {
+                let size = 1usize << power;
+                [
+                    size - 1,
+                    size,
+                    size + 1,
+                    size + size / 4,
+                    size + size / 4 + 1,
+                ]
+            }));
+        for size in sizes {
+            for align in [1, 2, 8, 16, 32, 64, 256, 4096, 8192, 1 << 16] {
+                check_class(size, align);
+            }
+        }
+    }
+
+    fn check_class(size: usize, align: usize) {
+        let layout = Layout::from_size_align(size, align).unwrap();
+        // SAFETY: the size is not zero, and the allocation is freed with its layout.
+        let taken = unsafe {
+            let pointer = Jemalloc.alloc(layout);
+            let taken = tikv_jemallocator::usable_size(pointer);
+            Jemalloc.dealloc(pointer, layout);
+            taken
+        };
+        assert_eq!(class_size(size, align), taken, "size {size}, align {align}");
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_have_a_class_nevertheless() {
+        for size in [0, isize::MAX as usize, usize::MAX] {
+            assert!(class_size(size, 1) >= size);
+        }
+    }
+
+    #[test]
+    fn a_thread_counts_its_allocations() {
+        let (count, bytes) = (allocations(), own_bytes());
+        let mut text: Vec<u8> = Vec::with_capacity(100);
+        assert_eq!(allocations() - count, 1);
+        assert_eq!(own_bytes() - bytes, 112);
+        text.extend_from_slice(&[7; 100]);
+        assert_eq!(allocations() - count, 1, "filling allocates nothing");
+        text.reserve_exact(1_000);
+        assert_eq!(allocations() - count, 2);
+        assert_eq!(own_bytes() - bytes, 1_280);
+        text.shrink_to(200);
+        assert_eq!(own_bytes() - bytes, 224);
+        let zeroed = vec![0u8; 5_000];
+        assert_eq!(own_bytes() - bytes, 224 + 5_120);
+        drop((text, zeroed));
+        assert_eq!(own_bytes(), bytes);
+    }
+
+    /// What this thread allocated minus what it freed.
+    fn own_bytes() -> usize {
+        let slot = SLOT.get();
+        assert!(!slot.is_null(), "so many threads do not run here");
+        // SAFETY: as in count.
+        unsafe { (*slot).bytes.load(Ordering::Relaxed) }
+    }
+
+    #[test]
+    fn the_allocator_names_itself() {
+        let name = name();
+        let version = name.strip_prefix("jemalloc-").expect("its name");
+        assert!(version.split('.').count() == 3, "{name}");
+        assert!(
+            version
+                .bytes()
+                .all(|byte| byte == b'.' || byte.is_ascii_digit()),
+            "{name}"
+        );
+    }
+
+    #[test]
+    fn the_levels_below_the_allocations_are_reported() {
+        let held = vec![1u8; 8 << 20];
+        let stats = stats();
+        assert!(stats.allocated >= held.len(), "{stats:?}");
+        assert!(stats.active >= held.len(), "{stats:?}");
+        assert!(stats.resident >= held.len(), "{stats:?}");
+        let text = stats_text();
+        assert!(text.contains("Allocated: "), "{text}");
+        drop(held);
+        purge();
+    }
 }

@@ -7,6 +7,9 @@ use std::thread;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::classes::CLASSES;
+use super::header::{Chunk, NONE, Place, QUARTERS, SLAB, SLABS, Slab};
+use super::heap::KEPT_MAX;
 use super::*;
 
 #[test]
