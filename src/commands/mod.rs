@@ -6,6 +6,7 @@ mod args;
 mod bitfield;
 mod bitmap;
 mod client;
+mod command;
 mod connection;
 mod debug;
 mod expire;
@@ -15,6 +16,8 @@ mod help;
 mod object;
 mod scan;
 mod string;
+#[cfg(test)]
+mod table_tests;
 
 /// All families' tables.
 pub static FAMILIES: &[&[Command]] = &[
@@ -26,6 +29,7 @@ pub static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     bitfield::COMMANDS,
     connection::COMMANDS,
+    command::COMMANDS,
     flush::COMMANDS,
     debug::COMMANDS,
 ];
