@@ -21,8 +21,8 @@ pub static COMMANDS: &[Command] = &[
         .keys(&[FIRST.flags(RW | UPDATE | ACCESS | VARIABLE_FLAGS).notes("This command allows both access and modification of the key")])
         .doc("Reads, writes and increments integers of any width in a string.", "O(1) for each operation")
         .usage(
-            "key [GET encoding offset|[OVERFLOW WRAP|SAT|FAIL] SET encoding offset value|INCRBY encoding offset increment \
-             [GET encoding offset|[OVERFLOW WRAP|SAT|FAIL] SET encoding offset value|INCRBY encoding offset increment ...]]",
+            "key [GET encoding offset|[OVERFLOW <WRAP|SAT|FAIL>] <SET encoding offset value|INCRBY encoding offset increment> \
+             [GET encoding offset|[OVERFLOW <WRAP|SAT|FAIL>] <SET encoding offset value|INCRBY encoding offset increment> ...]]",
         ),
     cmd("bitfield_ro", -2, Data(bitfield_ro))
         .group(G)

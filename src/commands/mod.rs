@@ -7,6 +7,7 @@ mod bitfield;
 mod bitmap;
 mod client;
 mod config;
+mod command;
 mod connection;
 mod debug;
 mod expire;
@@ -17,6 +18,8 @@ mod object;
 mod scan;
 mod server;
 mod string;
+#[cfg(test)]
+mod table_tests;
 
 /// All families' tables.
 pub static FAMILIES: &[&[Command]] = &[
@@ -30,6 +33,7 @@ pub static FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     server::COMMANDS,
     config::COMMANDS,
+    command::COMMANDS,
     flush::COMMANDS,
     debug::COMMANDS,
 ];

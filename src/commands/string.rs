@@ -88,7 +88,7 @@ pub static COMMANDS: &[Command] = &[
         .flags(WRITE | DENYOOM | FAST)
         .keys(&[FIRST.flags(RW | ACCESS | UPDATE)])
         .doc("Adds a number to a decimal number; a missing key counts as 0.", "O(1)")
-        .usage("key increment"),
+        .usage("key increment:double"),
     cmd("lcs", -3, Data(lcs))
         .group(G)
         .since("7.0.0")

@@ -67,12 +67,11 @@ pub const FLAG_NAMES: &[(Flags, &str)] = &[
     (SKIP_SLOWLOG, "skip_slowlog"),
     (FAST, "fast"),
     (NO_AUTH, "no_auth"),
-    (MAY_REPLICATE, "may_replicate"),
     (NO_ASYNC_LOADING, "no_async_loading"),
     (NO_MULTI, "no_multi"),
-    (MOVABLE_KEYS, "movablekeys"),
-    (ALLOW_BUSY, "allow_busy"),
     (NO_MANDATORY_KEYS, "no_mandatory_keys"),
+    (ALLOW_BUSY, "allow_busy"),
+    (MOVABLE_KEYS, "movablekeys"),
 ];
 
 /// A command's family: COMMAND DOCS' group, and the ACL category that comes with it.
@@ -123,16 +122,89 @@ impl Group {
     }
 }
 
-/// ACL categories that neither group nor flags imply.
+/// ACL categories, a bit each. An entry names those that neither its group nor its flags imply.
 pub type Categories = u32;
 /// `@keyspace`.
 pub const CAT_KEYSPACE: Categories = 1 << 0;
+/// `@read`.
+pub const CAT_READ: Categories = 1 << 1;
+/// `@write`.
+pub const CAT_WRITE: Categories = 1 << 2;
+/// `@set`.
+pub const CAT_SET: Categories = 1 << 3;
+/// `@sortedset`.
+pub const CAT_SORTEDSET: Categories = 1 << 4;
+/// `@list`.
+pub const CAT_LIST: Categories = 1 << 5;
+/// `@hash`.
+pub const CAT_HASH: Categories = 1 << 6;
+/// `@string`.
+pub const CAT_STRING: Categories = 1 << 7;
+/// `@bitmap`.
+pub const CAT_BITMAP: Categories = 1 << 8;
+/// `@hyperloglog`.
+pub const CAT_HYPERLOGLOG: Categories = 1 << 9;
+/// `@geo`.
+pub const CAT_GEO: Categories = 1 << 10;
+/// `@stream`.
+pub const CAT_STREAM: Categories = 1 << 11;
+/// `@pubsub`.
+pub const CAT_PUBSUB: Categories = 1 << 12;
+/// `@admin`.
+pub const CAT_ADMIN: Categories = 1 << 13;
+/// `@fast`.
+pub const CAT_FAST: Categories = 1 << 14;
+/// `@slow`.
+pub const CAT_SLOW: Categories = 1 << 15;
+/// `@blocking`.
+pub const CAT_BLOCKING: Categories = 1 << 16;
 /// `@dangerous`.
-pub const CAT_DANGEROUS: Categories = 1 << 1;
+pub const CAT_DANGEROUS: Categories = 1 << 17;
 /// `@connection`.
-pub const CAT_CONNECTION: Categories = 1 << 2;
-/// `@admin` and `@dangerous` are implied by ADMIN, `@slow` by the absence of FAST, and so on.
-pub const CAT_TRANSACTION: Categories = 1 << 3;
+pub const CAT_CONNECTION: Categories = 1 << 18;
+/// `@transaction`.
+pub const CAT_TRANSACTION: Categories = 1 << 19;
+/// `@scripting`.
+pub const CAT_SCRIPTING: Categories = 1 << 20;
+
+/// The categories' names, in the order in which COMMAND INFO shows them: that of the bits.
+const CATEGORY_NAMES: &[&str] = &[
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+];
+
+/// The names of these categories.
+pub fn category_names(categories: Categories) -> impl Iterator<Item = &'static str> {
+    let named = CATEGORY_NAMES.iter().enumerate();
+    named.filter_map(move |(bit, name)| (categories & 1 << bit != 0).then_some(*name))
+}
+
+/// The category of this name, in any case.
+pub fn category(name: &[u8]) -> Option<Categories> {
+    let bit = CATEGORY_NAMES
+        .iter()
+        .position(|known| known.as_bytes().eq_ignore_ascii_case(name))?;
+    Some(1 << bit)
+}
 
 /// What a command does with the keys of a [`KeySpec`].
 pub type KeyFlags = u16;
@@ -158,6 +230,27 @@ pub const NOT_KEY: KeyFlags = 1 << 8;
 pub const INCOMPLETE: KeyFlags = 1 << 9;
 /// The flags depend on the arguments.
 pub const VARIABLE_FLAGS: KeyFlags = 1 << 10;
+
+/// The names of what is done with keys, in the order in which COMMAND INFO shows them.
+const KEY_FLAG_NAMES: &[(KeyFlags, &str)] = &[
+    (RO, "RO"),
+    (RW, "RW"),
+    (OW, "OW"),
+    (RM, "RM"),
+    (ACCESS, "access"),
+    (UPDATE, "update"),
+    (INSERT, "insert"),
+    (DELETE, "delete"),
+    (NOT_KEY, "not_key"),
+    (INCOMPLETE, "incomplete"),
+    (VARIABLE_FLAGS, "variable_flags"),
+];
+
+/// The names of these flags.
+pub fn key_flag_names(flags: KeyFlags) -> impl Iterator<Item = &'static str> {
+    let named = KEY_FLAG_NAMES.iter();
+    named.filter_map(move |(flag, name)| (flags & flag != 0).then_some(*name))
+}
 
 /// Where the search for keys begins.
 #[derive(Clone, Copy, Debug)]
@@ -367,6 +460,65 @@ impl Command {
     pub const fn subcommands(mut self, subcommands: &'static [Command]) -> Command {
         self.subcommands = subcommands;
         self
+    }
+
+    /// The names of its flags, in the order in which COMMAND INFO shows them.
+    pub fn flag_names(&self) -> impl Iterator<Item = &'static str> {
+        let derived = if self.has_movable_keys() {
+            MOVABLE_KEYS
+        } else {
+            0
+        };
+        let flags = self.flags | derived;
+        let named = FLAG_NAMES.iter();
+        named.filter_map(move |(flag, name)| (flags & flag != 0).then_some(*name))
+    }
+
+    /// Whether first key, last key and step do not tell all its keys.
+    fn has_movable_keys(&self) -> bool {
+        self.keys.iter().any(|spec| {
+            let is_plain = matches!(
+                (spec.begin, spec.find),
+                (Begin::Index(_), Find::Range { .. })
+            );
+            spec.flags & NOT_KEY == 0 && (!is_plain || spec.flags & INCOMPLETE != 0)
+        })
+    }
+
+    /// Its ACL categories: those that its entry names, and those that its group and flags imply.
+    pub fn acl_categories(&self) -> Categories {
+        let is_container = matches!(self.handler, Container);
+        let by_group = match self.group {
+            _ if is_container => 0,
+            Group::String => CAT_STRING,
+            Group::List => CAT_LIST,
+            Group::Set => CAT_SET,
+            Group::SortedSet => CAT_SORTEDSET,
+            Group::Hash => CAT_HASH,
+            Group::Bitmap => CAT_BITMAP,
+            Group::Hyperloglog => CAT_HYPERLOGLOG,
+            Group::Geo => CAT_GEO,
+            Group::Stream => CAT_STREAM,
+            Group::Connection => CAT_CONNECTION,
+            Group::Transactions => CAT_TRANSACTION,
+            Group::Scripting => CAT_SCRIPTING,
+            Group::Generic | Group::Server | Group::Pubsub | Group::Cluster | Group::Sentinel => 0,
+        };
+        let reads = self.flags & READONLY != 0 && self.group != Group::Scripting;
+        let by_flag = [
+            (self.flags & WRITE != 0, CAT_WRITE),
+            (reads, CAT_READ),
+            (self.flags & ADMIN != 0, CAT_ADMIN | CAT_DANGEROUS),
+            (self.flags & PUBSUB != 0, CAT_PUBSUB),
+            (self.flags & BLOCKING != 0, CAT_BLOCKING),
+            (self.flags & FAST != 0, CAT_FAST),
+            (self.flags & FAST == 0, CAT_SLOW),
+        ];
+        let implied = by_flag
+            .iter()
+            .filter(|(on, _)| *on)
+            .map(|(_, category)| category);
+        implied.fold(self.categories | by_group, |all, category| all | category)
     }
 
     /// Whether a request of this many arguments is one.

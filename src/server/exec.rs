@@ -38,6 +38,7 @@ pub fn request(
         let refusal = gate::unresolved(server, resolved, argv);
         return refuse(server, reply, slot, None, refusal);
     };
+    server.clients.at_mut(slot).last_command = Some(id);
     let command = server.commands.get(id).command;
     match gate::admit(server, slot, command, argv) {
         Verdict::Run => {}
@@ -106,7 +107,6 @@ fn finish(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>, failed
     // A command may end its own client.
     if let Some(client) = server.clients.get_mut(slot) {
         client.commands += 1;
-        client.last_command = Some(id);
     }
     // Nothing faster than this is slow by any setting but 0.
     let limit_us = server.config.slowlog_log_slower_than;

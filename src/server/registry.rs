@@ -182,6 +182,14 @@ impl Registry {
         })
     }
 
+    /// The command of a name such as `get` or `config|get`, in any case.
+    pub fn by_full_name(&self, name: &[u8]) -> Option<CommandId> {
+        match memchr::memchr(b'|', name) {
+            None => self.lookup(name),
+            Some(end) => self.lookup_sub(self.lookup(&name[..end])?, &name[end + 1..]),
+        }
+    }
+
     /// A registered command.
     #[inline]
     pub fn get(&self, id: CommandId) -> &Registered {
