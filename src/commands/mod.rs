@@ -12,9 +12,14 @@ mod expire;
 mod flush;
 mod generic;
 mod help;
+mod latency;
+mod lolwut;
+mod memory;
+mod module;
 mod object;
 mod scan;
 mod server;
+mod slowlog;
 mod string;
 
 /// All families' tables.
@@ -29,6 +34,11 @@ pub static FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     server::COMMANDS,
     config::COMMANDS,
+    slowlog::COMMANDS,
+    latency::COMMANDS,
+    memory::COMMANDS,
+    module::COMMANDS,
+    lolwut::COMMANDS,
     flush::COMMANDS,
     debug::COMMANDS,
 ];

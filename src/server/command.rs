@@ -131,6 +131,8 @@ pub const CAT_KEYSPACE: Categories = 1 << 0;
 pub const CAT_DANGEROUS: Categories = 1 << 1;
 /// `@connection`.
 pub const CAT_CONNECTION: Categories = 1 << 2;
+/// `@admin`, for a command without the flag.
+pub const CAT_ADMIN: Categories = 1 << 4;
 /// `@admin` and `@dangerous` are implied by ADMIN, `@slow` by the absence of FAST, and so on.
 pub const CAT_TRANSACTION: Categories = 1 << 3;
 

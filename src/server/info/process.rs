@@ -8,7 +8,7 @@ use crate::server::config::Choice;
 use crate::server::state::Server;
 
 /// The version of Redis that clients may take us for.
-const REDIS_VERSION: &str = "7.4.0";
+pub const REDIS_VERSION: &str = "7.4.0";
 
 pub(super) fn server(server: &Server, out: &mut Fields) {
     let config = &server.config;
