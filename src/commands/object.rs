@@ -102,7 +102,7 @@ fn freq(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     }
     let counter = cx
         .access
-        .lfu_counter(cx.entry(place).access(), cx.config.lfu_decay_time as u32);
+        .lfu_counter(cx.entry(place).access(), cx.config.lfu_decay_time);
     cx.reply.int(counter.into());
     Ok(())
 }

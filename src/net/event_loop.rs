@@ -569,7 +569,7 @@ impl EventLoop {
                     break;
                 }
                 left -= 1;
-                match listener.accept(self.server.config.tcp_keepalive as u32) {
+                match listener.accept(self.server.config.tcp_keepalive) {
                     Ok(accepted) => self.welcome(accepted),
                     Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                     Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}

@@ -126,7 +126,7 @@ pub(super) fn open_unix(config: &Config) -> Result<Option<Listener>, String> {
     socket.bind(&address).map_err(failed)?;
     socket.listen(config.tcp_backlog as i32).map_err(failed)?;
     if config.unixsocketperm != 0 {
-        let mode = std::fs::Permissions::from_mode(config.unixsocketperm as u32);
+        let mode = std::fs::Permissions::from_mode(config.unixsocketperm);
         std::fs::set_permissions(path, mode).map_err(failed)?;
     }
     socket.set_nonblocking(true).map_err(failed)?;

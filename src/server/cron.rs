@@ -143,7 +143,7 @@ fn expire_cycle(server: &mut Server) {
     server.stats.expire_cycle_us += took_us;
     let took_ms = took_us / 1000;
     let (limit_ms, now_s) = (
-        server.config.latency_monitor_threshold as u64,
+        server.config.latency_monitor_threshold,
         server.now_ms() / 1000,
     );
     server

@@ -217,10 +217,9 @@ impl DataCx<'_> {
     /// The LFU clock of a key that is used now: the counter decays with time and grows with a chance
     /// that falls as it grows.
     fn lfu_used(&mut self, place: Place) -> u32 {
-        let mut counter = self.access.lfu_counter(
-            self.entry(place).access(),
-            self.config.lfu_decay_time as u32,
-        );
+        let mut counter = self
+            .access
+            .lfu_counter(self.entry(place).access(), self.config.lfu_decay_time);
         if counter < 255 {
             let above = counter.saturating_sub(AccessClock::LFU_INITIAL) as f64;
             let chance = 1.0 / (above * self.config.lfu_log_factor as f64 + 1.0);

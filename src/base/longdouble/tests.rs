@@ -1,3 +1,5 @@
+//! Tables and properties of the software long double.
+
 use super::*;
 
 /// What a pair answers when one of them is not a number in the format.

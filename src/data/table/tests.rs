@@ -1,3 +1,5 @@
+//! The table against a model, its scan, its memory and its fairness.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};

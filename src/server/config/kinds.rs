@@ -115,11 +115,14 @@ pub(super) enum Unit {
     MemoryOrPercent,
 }
 
+/// Takes a parameter's arguments into the settings.
+pub(super) type SetFn = fn(&mut Settings, &[&[u8]], Mode) -> Result<(), Refusal>;
+
 /// How a parameter that fits no other kind works.
 pub(super) struct Special {
     /// Takes several arguments.
     pub(super) multi: bool,
-    pub(super) set: fn(&mut Settings, &[&[u8]], Mode) -> Result<(), Refusal>,
+    pub(super) set: SetFn,
     pub(super) get: fn(&Settings) -> Vec<u8>,
     /// The arguments of each line that a file needs for this value and not for the default one.
     pub(super) lines: fn(&Settings, default: &Settings) -> Vec<Vec<u8>>,

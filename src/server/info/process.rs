@@ -7,8 +7,7 @@ use crate::server::args;
 use crate::server::config::Choice;
 use crate::server::state::Server;
 
-/// The version of Redis that clients may take us for.
-use crate::server::state::VERSION as REDIS_VERSION;
+pub use crate::server::state::VERSION as REDIS_VERSION;
 
 pub(super) fn server(server: &Server, out: &mut Fields) {
     let config = &server.config;
