@@ -100,12 +100,12 @@ fn run(start: &Start, config: Config, loaded: Loaded) -> ExitCode {
     supervisor.stop_for_upstart();
     match serve(config, loaded, &supervisor) {
         Ok(Shutdown::Exit) => {
-            pid_file.map(PidFile::remove);
+            remove(pid_file);
             warn!("Cinnabar is now ready to exit, bye bye...");
             ExitCode::SUCCESS
         }
         Ok(Shutdown::Restart) => {
-            pid_file.map(PidFile::remove);
+            remove(pid_file);
             restart(executable, origin)
         }
         Err(reason) => {
@@ -252,6 +252,12 @@ fn pid_file(config: &Config) -> Option<PidFile> {
         return None;
     };
     PidFile::create(path)
+}
+
+fn remove(pid_file: Option<PidFile>) {
+    if let Some(file) = pid_file {
+        file.remove();
+    }
 }
 
 /// Becomes a new process with the same arguments.
