@@ -166,7 +166,11 @@ mod tests {
             }
         }
         let long = "a".repeat(255);
-        check(hostname, &["", "a-b.C9", &long], &["a b", "a_b", &"a".repeat(256), "h\u{e9}"]);
+        check(
+            hostname,
+            &["", "a-b.C9", &long],
+            &["a b", "a_b", &"a".repeat(256), "h\u{e9}"],
+        );
         check(nodename, &["", "node 1", "a/b"], &["a|b", "a=b;", "{}"]);
         check(ipv4, &["", "1.2.3.4"], &["::1", "1.2.3", "x"]);
         check(ipv6, &["", "::1"], &["1.2.3.4", "x"]);

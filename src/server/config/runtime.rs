@@ -171,22 +171,33 @@ fn admit(pairs: &[(&[u8], &[u8])], context: SetContext) -> Result<Vec<&'static P
 mod tests {
     use super::*;
 
-    const ANY: SetContext = SetContext { loading: false, protected_allowed: true };
+    const ANY: SetContext = SetContext {
+        loading: false,
+        protected_allowed: true,
+    };
 
     #[test]
     fn get_answers_in_the_spelling_asked_for() {
         fn check(patterns: &[&str], expected: &[&str]) {
             let patterns: Vec<&[u8]> = patterns.iter().map(|p| p.as_bytes()).collect();
             let found = Config::default().get(&patterns);
-            let names: Vec<_> =
-                found.into_iter().map(|(name, _)| String::from_utf8(name).unwrap()).collect();
+            let names: Vec<_> = found
+                .into_iter()
+                .map(|(name, _)| String::from_utf8(name).unwrap())
+                .collect();
             assert_eq!(names, expected, "{patterns:?}");
         }
         check(&["MaxMemory"], &["MaxMemory"]);
         check(&["maxmemory", "MAXMEMORY"], &["maxmemory"]);
-        check(&["maxmem*s", "maxmemory-s*"], &["maxmemory-clients", "maxmemory-samples"]);
+        check(
+            &["maxmem*s", "maxmemory-s*"],
+            &["maxmemory-clients", "maxmemory-samples"],
+        );
         check(&["*-PRIORITY"], &["replica-priority", "slave-priority"]);
-        check(&["slave-priority", "*-priority"], &["slave-priority", "replica-priority"]);
+        check(
+            &["slave-priority", "*-priority"],
+            &["slave-priority", "replica-priority"],
+        );
         check(&["*of"], &["replicaof", "slaveof"]);
         check(&["", "nosuch", "no*such"], &[]);
         // Hidden ones have to be known.
@@ -209,14 +220,22 @@ mod tests {
     fn a_refused_set_changes_nothing() {
         fn check(pairs: &[(&str, &str)], context: SetContext, expected: &str) {
             let mut config = Config::default();
-            let pairs: Vec<(&[u8], &[u8])> =
-                pairs.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+            let pairs: Vec<(&[u8], &[u8])> = pairs
+                .iter()
+                .map(|(n, v)| (n.as_bytes(), v.as_bytes()))
+                .collect();
             let refusal = config.set_all(&pairs, context).unwrap_err().to_string();
             assert_eq!(refusal, expected);
             assert_eq!(config, Config::default(), "{expected}");
         }
-        let loading = SetContext { loading: true, ..ANY };
-        let plain = SetContext { protected_allowed: false, ..ANY };
+        let loading = SetContext {
+            loading: true,
+            ..ANY
+        };
+        let plain = SetContext {
+            protected_allowed: false,
+            ..ANY
+        };
         let unknown = "ERR Unknown option or number of arguments for CONFIG SET - 'NoSuch'";
         check(&[("maxmemory", "1"), ("NoSuch", "1")], ANY, unknown);
         check(
@@ -248,15 +267,21 @@ mod tests {
             ANY,
             "ERR CONFIG SET failed (possibly related to argument 'HZ') - duplicate parameter",
         );
-        check(&[("appendonly", "yes")], loading, "LOADING Redis is loading the dataset in memory");
+        check(
+            &[("appendonly", "yes")],
+            loading,
+            "LOADING Redis is loading the dataset in memory",
+        );
     }
 
     #[test]
     fn what_is_to_be_applied() {
         fn check(pairs: &[(&str, &str)], expected: &[(Apply, &'static str)]) {
             let mut config = Config::default();
-            let pairs: Vec<(&[u8], &[u8])> =
-                pairs.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+            let pairs: Vec<(&[u8], &[u8])> = pairs
+                .iter()
+                .map(|(n, v)| (n.as_bytes(), v.as_bytes()))
+                .collect();
             assert_eq!(config.set_all(&pairs, ANY).unwrap().applies, expected);
         }
         check(&[("maxmemory", "1mb")], &[(Apply::Maxmemory, "maxmemory")]);
@@ -264,8 +289,15 @@ mod tests {
         check(&[("timeout", "7")], &[]);
         // Once for both; the first is named if it fails.
         check(
-            &[("maxmemory-policy", "allkeys-lru"), ("maxmemory", "1mb"), ("port", "0")],
-            &[(Apply::Maxmemory, "maxmemory-policy"), (Apply::Port, "port")],
+            &[
+                ("maxmemory-policy", "allkeys-lru"),
+                ("maxmemory", "1mb"),
+                ("port", "0"),
+            ],
+            &[
+                (Apply::Maxmemory, "maxmemory-policy"),
+                (Apply::Port, "port"),
+            ],
         );
         // The file may have changed though its name did not.
         check(&[("tls-cert-file", "")], &[(Apply::Tls, "tls-cert-file")]);

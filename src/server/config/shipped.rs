@@ -35,7 +35,10 @@ fn directives() -> Vec<(Stands, &'static str)> {
 
 fn load(lines: &[&str]) -> Config {
     let text = lines.join("\n");
-    match Loader::new().text(Origin::CommandLine, text.as_bytes()).finish() {
+    match Loader::new()
+        .text(Origin::CommandLine, text.as_bytes())
+        .finish()
+    {
         Ok((config, _)) => config,
         Err(faults) => panic!("{}", faults[0]),
     }
@@ -52,7 +55,10 @@ fn it_loads_and_changes_nothing_but_who_can_connect() {
 #[test]
 fn what_is_switched_off_shows_the_defaults() {
     let of = |stands| {
-        directives().into_iter().filter(move |(s, _)| *s == stands).map(|(_, line)| line)
+        directives()
+            .into_iter()
+            .filter(move |(s, _)| *s == stands)
+            .map(|(_, line)| line)
     };
     assert_eq!(load(&of(Stands::Default).collect::<Vec<_>>()), load(&[]));
     for line in of(Stands::Example).filter(|line| !line.starts_with("include")) {
@@ -81,6 +87,11 @@ fn every_parameter_is_there_once() {
         assert_eq!(found, expected, "{}", param.name);
     }
     for directive in ["include", "loadmodule", "user", "rename-command"] {
-        assert!(directives().iter().any(|(_, line)| line.starts_with(directive)), "{directive}");
+        assert!(
+            directives()
+                .iter()
+                .any(|(_, line)| line.starts_with(directive)),
+            "{directive}"
+        );
     }
 }

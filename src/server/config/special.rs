@@ -370,19 +370,36 @@ mod tests {
         let invalid = Err("Invalid save parameters");
         check("save", "900 1 +60 007", Ok("900 1 60 7"));
         check("save", "", Ok(""));
-        for wrong in ["900", "900 1 60", "0 1", "900 -1", "900  1", "x 1", "900 1x", "1 99999999999999999999"] {
+        for wrong in [
+            "900",
+            "900 1 60",
+            "0 1",
+            "900 -1",
+            "900  1",
+            "x 1",
+            "900 1x",
+            "1 99999999999999999999",
+        ] {
             check("save", wrong, invalid);
         }
 
         let limits = "client-output-buffer-limit";
         let rest = "pubsub 33554432 8388608 60";
-        check(limits, "replica 1mb 1k 7", Ok(&format!("normal 0 0 0 slave 1048576 1000 7 {rest}")));
+        check(
+            limits,
+            "replica 1mb 1k 7",
+            Ok(&format!("normal 0 0 0 slave 1048576 1000 7 {rest}")),
+        );
         check(
             limits,
             "normal 1 2 3 SLAVE 4 5 6 pubsub 7 8 9 normal 9 9 9",
             Ok("normal 9 9 9 slave 4 5 6 pubsub 7 8 9"),
         );
-        check(limits, "", Ok(&format!("normal 0 0 0 slave 268435456 67108864 60 {rest}")));
+        check(
+            limits,
+            "",
+            Ok(&format!("normal 0 0 0 slave 268435456 67108864 60 {rest}")),
+        );
         let count = Err("Wrong number of arguments in buffer limit configuration.");
         let class = Err("Invalid client class specified in buffer limit configuration.");
         let value =
@@ -410,7 +427,11 @@ mod tests {
         check(events, "Kg$mnd", Ok("g$dnKm"));
         check(events, "AnE", Ok("AnE"));
         check(events, "", Ok(""));
-        check(events, "Kq", Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'."));
+        check(
+            events,
+            "Kq",
+            Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
+        );
 
         check("replicaof", "localhost 6380", Ok("localhost 6380"));
         check("replicaof", "NO ONE", Ok(""));
@@ -422,15 +443,27 @@ mod tests {
         check(percentiles, "50 99.90 0 100", Ok("50 99.9 0 100"));
         check(percentiles, "99.9999999", Ok("100"));
         check(percentiles, "", Ok(""));
-        check(percentiles, "50 x", Err("Invalid latency-tracking-info-percentiles parameters"));
-        check(percentiles, "nan", Err("Invalid latency-tracking-info-percentiles parameters"));
+        check(
+            percentiles,
+            "50 x",
+            Err("Invalid latency-tracking-info-percentiles parameters"),
+        );
+        check(
+            percentiles,
+            "nan",
+            Err("Invalid latency-tracking-info-percentiles parameters"),
+        );
         let range =
             Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
         check(percentiles, "100.1", range);
         check(percentiles, "-1", range);
 
         check("dir", "", Err("dir can't be empty"));
-        check("dir", "/no/such/directory", Err("No such file or directory"));
+        check(
+            "dir",
+            "/no/such/directory",
+            Err("No such file or directory"),
+        );
         check("dir", "/proc/self/status", Err("Not a directory"));
         check("dir", "/proc/../", Ok("/"));
     }
@@ -441,7 +474,10 @@ mod tests {
         std::fs::create_dir(base.path().join("inner")).unwrap();
         let mut config = Config::default();
         let mut enter = |path: &[u8]| {
-            lookup(b"dir").unwrap().set(&mut config, &[path], Mode::Load).unwrap();
+            lookup(b"dir")
+                .unwrap()
+                .set(&mut config, &[path], Mode::Load)
+                .unwrap();
             config.dir.as_path().to_owned()
         };
         let base_path = base.path().canonicalize().unwrap();

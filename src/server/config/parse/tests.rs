@@ -194,7 +194,11 @@ fn load_files(files: &[(&str, &str)]) -> (PathBuf, Result<Config, Vec<Fault>>) {
     let base = tempfile::tempdir().unwrap();
     let root = base.path().canonicalize().unwrap();
     for (name, text) in files {
-        fs::write(root.join(name), text.replace("ROOT", root.to_str().unwrap())).unwrap();
+        fs::write(
+            root.join(name),
+            text.replace("ROOT", root.to_str().unwrap()),
+        )
+        .unwrap();
     }
     let loaded = Loader::new().file(root.join(files[0].0)).finish();
     (root, loaded.map(|(config, _)| config))
@@ -232,7 +236,10 @@ fn a_pattern_may_match_nothing_but_a_path_may_not() {
 fn files_that_include_themselves_are_refused() {
     for files in [
         &[("a.conf", "include ROOT/a.conf")][..],
-        &[("a.conf", "include ROOT/b.conf"), ("b.conf", "include ROOT/*.conf")],
+        &[
+            ("a.conf", "include ROOT/b.conf"),
+            ("b.conf", "include ROOT/*.conf"),
+        ],
         &[("a.conf", "include ROOT/./a.conf")],
     ] {
         let (_, loaded) = load_files(files);
@@ -279,7 +286,11 @@ fn faults_as_they_are_printed() {
         reason: "all of it".to_owned(),
     };
     assert_eq!(whole.to_string(), "all of it");
-    assert!(whole.fatal_text("1").ends_with("(Cinnabar 1) ***\nall of it\n"));
+    assert!(
+        whole
+            .fatal_text("1")
+            .ends_with("(Cinnabar 1) ***\nall of it\n")
+    );
 }
 
 #[test]
