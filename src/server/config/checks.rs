@@ -104,31 +104,79 @@ fn parses<T: std::str::FromStr>(text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| text.parse::<T>().is_ok())
 }
 
-/// Whether a process title's variables are known and closed, and something is left of it. `{{` is a brace.
+/// Whether a process title's variables are known and closed, and something is sure to be left of it.
+/// `{{` is a brace.
 fn is_template(text: &[u8]) -> bool {
-    const VARIABLES: [&[u8]; 7] = [
-        b"title",
-        b"listen-addr",
-        b"server-mode",
-        b"port",
-        b"tls-port",
-        b"unixsocket",
-        b"config-file",
-    ];
     let mut rest = text;
-    while let Some(open) = rest.iter().position(|b| *b == b'{') {
-        rest = &rest[open + 1..];
-        if let Some(after) = rest.strip_prefix(b"{") {
+    let mut leaves_something = false;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'{' {
+            leaves_something |= !byte.is_ascii_whitespace();
+        } else if let Some(after) = rest.strip_prefix(b"{") {
+            leaves_something = true;
             rest = after;
-            continue;
+        } else {
+            let Some(close) = rest.iter().position(|b| *b == b'}') else {
+                return false;
+            };
+            match &rest[..close] {
+                b"listen-addr" | b"port" | b"tls-port" => leaves_something = true,
+                b"title" | b"server-mode" | b"unixsocket" | b"config-file" => {}
+                _ => return false,
+            }
+            rest = &rest[close + 1..];
         }
-        let Some(close) = rest.iter().position(|b| *b == b'}') else {
-            return false;
-        };
-        if !VARIABLES.contains(&&rest[..close]) {
-            return false;
-        }
-        rest = &rest[close + 1..];
     }
-    !text.is_empty()
+    leaves_something
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn title_templates() {
+        fn check(text: &str, expected: bool) {
+            assert_eq!(is_template(text.as_bytes()), expected, "{text:?}");
+        }
+        check("{title} {listen-addr} {server-mode}", true);
+        check("plain", true);
+        check("--my--title--template", true);
+        check("{{literal}", true);
+        check("x {title}", true);
+        check("{port}", true);
+        // Nothing need be left of these.
+        check("", false);
+        check("  ", false);
+        check("{title} {server-mode}", false);
+        check("{nope} x", false);
+        check("x {title", false);
+        check("x {}", false);
+    }
+
+    #[test]
+    fn names_and_addresses() {
+        fn check(test: fn(&[u8], Mode) -> Verdict, good: &[&str], bad: &[&str]) {
+            for text in good {
+                assert_eq!(test(text.as_bytes(), Mode::Set), Ok(()), "{text}");
+            }
+            for text in bad {
+                assert!(test(text.as_bytes(), Mode::Set).is_err(), "{text}");
+            }
+        }
+        let long = "a".repeat(255);
+        check(
+            hostname,
+            &["", "a-b.C9", &long],
+            &["a b", "a_b", &"a".repeat(256), "h\u{e9}"],
+        );
+        check(nodename, &["", "node 1", "a/b"], &["a|b", "a=b;", "{}"]);
+        check(ipv4, &["", "1.2.3.4"], &["::1", "1.2.3", "x"]);
+        check(ipv6, &["", "::1"], &["1.2.3.4", "x"]);
+        check(appenddirname, &["aof"], &["", "a/b"]);
+        check(activedefrag, &["no"], &["yes", "YES"]);
+        assert_eq!(activedefrag(b"yes", Mode::Load), Ok(()));
+        check(rdma, &[], &["1"]);
+    }
 }

@@ -115,14 +115,13 @@ pub(super) enum Unit {
     MemoryOrPercent,
 }
 
-/// Takes a parameter's arguments into the settings.
-pub(super) type SetFn = fn(&mut Settings, &[&[u8]], Mode) -> Result<(), Refusal>;
+type SetFromArgs = fn(&mut Settings, &[&[u8]], Mode) -> Result<(), Refusal>;
 
 /// How a parameter that fits no other kind works.
 pub(super) struct Special {
     /// Takes several arguments.
     pub(super) multi: bool,
-    pub(super) set: SetFn,
+    pub(super) set: SetFromArgs,
     pub(super) get: fn(&Settings) -> Vec<u8>,
     /// The arguments of each line that a file needs for this value and not for the default one.
     pub(super) lines: fn(&Settings, default: &Settings) -> Vec<Vec<u8>>,
@@ -320,9 +319,7 @@ fn parse_number(text: &[u8], unit: Unit, min: i128, max: i128) -> Result<i128, R
 }
 
 fn parse_plain(text: &[u8]) -> Option<i128> {
-    num::parse_i64(text)
-        .map(i128::from)
-        .or_else(|| num::parse_u64(text).map(i128::from))
+    num::parse_i64(text).map(i128::from)
 }
 
 fn parse_bytes(text: &[u8]) -> Option<i128> {
@@ -414,3 +411,6 @@ fn addresses_lines(addresses: &[String], default: &[String]) -> Vec<Vec<u8>> {
     }
     vec![addresses.iter().map(quoted).collect::<Vec<_>>().join(&b' ')]
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@ mod parse;
 mod quote;
 mod rewrite;
 mod runtime;
+#[cfg(test)]
+mod shipped;
 mod special;
 mod types;
 

@@ -221,6 +221,12 @@ const HZ: Converted<i128> = Converted {
     set: |s, value| s.hz = value.clamp(1, 500) as u32,
 };
 
+/// A smaller backlog than this is of no use to anybody.
+const REPL_BACKLOG: Converted<i128> = Converted {
+    get: |s| s.repl_backlog_size.into(),
+    set: |s, value| s.repl_backlog_size = value.max(16 << 10) as u64,
+};
+
 const MAXMEMORY_CLIENTS: Converted<i128> = Converted {
     get: |s| match s.maxmemory_clients {
         MemoryOrPercent::Bytes(bytes) => bytes.into(),
@@ -370,7 +376,7 @@ pub static PARAMS: &[Param] = &[
     memory("maxmemory", num!(maxmemory), "0", 0, ULONG).apply(Apply::Maxmemory),
     number("maxmemory-eviction-tenacity", num!(maxmemory_eviction_tenacity), "10", 0, 100),
     choice("maxmemory-policy", pick!(maxmemory_policy), MaxmemoryPolicy::NAMES, "noeviction").apply(Apply::Maxmemory),
-    number("maxmemory-samples", num!(maxmemory_samples), "5", 1, 64),
+    number("maxmemory-samples", num!(maxmemory_samples), "5", 1, INT),
     special("notify-keyspace-events", &special::EVENTS, "").apply(Apply::Events),
     number("set-max-intset-entries", num!(set_max_intset_entries), "512", 0, LONG),
     number("set-max-listpack-entries", num!(set_max_listpack_entries), "128", 0, LONG),
@@ -421,7 +427,7 @@ pub static PARAMS: &[Param] = &[
     number("min-replicas-max-lag", num!(min_replicas_max_lag), "10", 0, INT).alias(&["min-slaves-max-lag"]).apply(Apply::MinReplicas),
     number("min-replicas-to-write", num!(min_replicas_to_write), "0", 0, INT).alias(&["min-slaves-to-write"]).apply(Apply::MinReplicas),
     choice("propagation-error-behavior", pick!(propagation_error_behavior), PropagationError::NAMES, "ignore"),
-    memory("repl-backlog-size", num!(repl_backlog_size), "1mb", 1, LONG).apply(Apply::ReplBacklog),
+    memory("repl-backlog-size", REPL_BACKLOG, "1mb", 1, LONG).apply(Apply::ReplBacklog),
     number("repl-backlog-ttl", num!(repl_backlog_ttl), "3600", 0, LONG),
     yes_no("repl-disable-tcp-nodelay", at!(repl_disable_tcp_nodelay), "no"),
     choice("repl-diskless-load", pick!(repl_diskless_load), DisklessLoad::NAMES, "disabled").flags(DENY_LOADING),
@@ -454,7 +460,7 @@ pub static PARAMS: &[Param] = &[
     optional("cluster-announce-ip", at!(cluster_announce_ip)).apply(Apply::Cluster),
     number("cluster-announce-port", num!(cluster_announce_port), "0", 0, PORT).apply(Apply::Cluster),
     number("cluster-announce-tls-port", num!(cluster_announce_tls_port), "0", 0, PORT).apply(Apply::Cluster),
-    number("cluster-blacklist-ttl", num!(cluster_blacklist_ttl), "60", 0, ULONG),
+    number("cluster-blacklist-ttl", num!(cluster_blacklist_ttl), "60", 0, LONG),
     text("cluster-config-file", at!(cluster_config_file), "nodes.conf").flags(IMMUTABLE).check(checks::cluster_config_file),
     yes_no("cluster-enabled", at!(cluster_enabled), "no").flags(IMMUTABLE),
     memory("cluster-link-sendbuf-limit", num!(cluster_link_sendbuf_limit), "0", 0, ULONG),
@@ -469,3 +475,6 @@ pub static PARAMS: &[Param] = &[
     yes_no("cluster-require-full-coverage", at!(cluster_require_full_coverage), "yes"),
     yes_no("cluster-slot-stats-enabled", at!(cluster_slot_stats_enabled), "no"),
 ];
+
+#[cfg(test)]
+pub(super) mod tests;

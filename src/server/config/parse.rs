@@ -384,3 +384,6 @@ pub(super) fn is_retired(name: &[u8]) -> bool {
 fn texts(values: &[&[u8]]) -> Vec<Text> {
     values.iter().map(|value| Text::from(*value)).collect()
 }
+
+#[cfg(test)]
+mod tests;

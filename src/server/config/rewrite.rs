@@ -40,7 +40,7 @@ pub fn rewrite_file(path: &Path, config: &Config, options: &RewriteOptions) -> i
 
 /// The text of a configuration file, brought up to date with the configuration in force.
 pub fn rewrite(original: &[u8], config: &Config, options: &RewriteOptions) -> Vec<u8> {
-    let mut file = Rewritten::read(original);
+    let mut file = Rewritten::read(original, !config.modules.is_empty());
     let default = Config::default();
     for (param, lines) in file.by_param() {
         if still_says(param, &file, &lines, config) {
@@ -89,7 +89,7 @@ struct Rewritten {
 }
 
 impl Rewritten {
-    fn read(original: &[u8]) -> Rewritten {
+    fn read(original: &[u8], has_modules: bool) -> Rewritten {
         let mut has_marker = false;
         let body = original.strip_suffix(b"\n").unwrap_or(original);
         let lines = body
@@ -97,7 +97,7 @@ impl Rewritten {
             .filter(|_| !original.is_empty())
             .map(|line| {
                 has_marker |= line.trim_ascii() == MARKER;
-                match meaning(line) {
+                match meaning(line, has_modules) {
                     Some(meaning) => Line {
                         meaning,
                         text: Some(line.to_vec()),
@@ -175,7 +175,7 @@ impl Rewritten {
 }
 
 /// What a line means, or none if a server would not start with it.
-fn meaning(line: &[u8]) -> Option<Meaning> {
+fn meaning(line: &[u8], has_modules: bool) -> Option<Meaning> {
     let line = line.trim_ascii();
     if line.is_empty() || line.starts_with(b"#") {
         return Some(Meaning::Kept);
@@ -187,10 +187,11 @@ fn meaning(line: &[u8]) -> Option<Meaning> {
     if let Some(param) = lookup(name) {
         return Some(Meaning::Param(param.name));
     }
-    match name.to_ascii_lowercase().as_slice() {
-        b"user" => Some(Meaning::User),
-        b"include" | b"rename-command" | b"loadmodule" => Some(Meaning::Kept),
-        other if is_retired(other) || other.contains(&b'.') => Some(Meaning::Kept),
+    match (name.to_ascii_lowercase().as_slice(), args.len() - 1) {
+        (b"user", 1..) => Some(Meaning::User),
+        (b"include", 1) | (b"rename-command", 2) | (b"loadmodule", 1..) => Some(Meaning::Kept),
+        (retired, 1) if is_retired(retired) => Some(Meaning::Kept),
+        (dotted, 1..) if dotted.contains(&b'.') && has_modules => Some(Meaning::Kept),
         _ => None,
     }
 }
@@ -271,3 +272,6 @@ fn create_beside(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,9 +138,7 @@ impl Config {
     }
 }
 
-/// The parameters of a CONFIG SET if all of them may be set.
-///
-/// An unknown name is told before anything else, and loading before what else is wrong.
+/// The parameters of a CONFIG SET if all of them may be set, or what speaks against the first that may not.
 fn admit(pairs: &[(&[u8], &[u8])], context: SetContext) -> Result<Vec<&'static Param>, SetError> {
     let mut params: Vec<&'static Param> = Vec::with_capacity(pairs.len());
     for (at, (name, _)) in pairs.iter().enumerate() {
@@ -167,4 +165,151 @@ fn admit(pairs: &[(&[u8], &[u8])], context: SetContext) -> Result<Vec<&'static P
         params.push(param);
     }
     Ok(params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANY: SetContext = SetContext {
+        loading: false,
+        protected_allowed: true,
+    };
+
+    #[test]
+    fn get_answers_in_the_spelling_asked_for() {
+        fn check(patterns: &[&str], expected: &[&str]) {
+            let patterns: Vec<&[u8]> = patterns.iter().map(|p| p.as_bytes()).collect();
+            let found = Config::default().get(&patterns);
+            let names: Vec<_> = found
+                .into_iter()
+                .map(|(name, _)| String::from_utf8(name).unwrap())
+                .collect();
+            assert_eq!(names, expected, "{patterns:?}");
+        }
+        check(&["MaxMemory"], &["MaxMemory"]);
+        check(&["maxmemory", "MAXMEMORY"], &["maxmemory"]);
+        check(
+            &["maxmem*s", "maxmemory-s*"],
+            &["maxmemory-clients", "maxmemory-samples"],
+        );
+        check(&["*-PRIORITY"], &["replica-priority", "slave-priority"]);
+        check(
+            &["slave-priority", "*-priority"],
+            &["slave-priority", "replica-priority"],
+        );
+        check(&["*of"], &["replicaof", "slaveof"]);
+        check(&["", "nosuch", "no*such"], &[]);
+        // Hidden ones have to be known.
+        check(&["key-load-*"], &[]);
+        check(&["key-load-delay"], &["key-load-delay"]);
+    }
+
+    #[test]
+    fn get_reports_values() {
+        let mut config = Config::default();
+        config.requirepass = "secret".into();
+        config.maxmemory = 1 << 20;
+        let found = config.get(&[b"requirepass", b"maxmemory"]);
+        let expected = [(b"requirepass".to_vec(), b"secret".to_vec())];
+        assert_eq!(found[..1], expected);
+        assert_eq!(found[1].1, b"1048576");
+    }
+
+    #[test]
+    fn a_refused_set_changes_nothing() {
+        fn check(pairs: &[(&str, &str)], context: SetContext, expected: &str) {
+            let mut config = Config::default();
+            let pairs: Vec<(&[u8], &[u8])> = pairs
+                .iter()
+                .map(|(n, v)| (n.as_bytes(), v.as_bytes()))
+                .collect();
+            let refusal = config.set_all(&pairs, context).unwrap_err().to_string();
+            assert_eq!(refusal, expected);
+            assert_eq!(config, Config::default(), "{expected}");
+        }
+        let loading = SetContext {
+            loading: true,
+            ..ANY
+        };
+        let plain = SetContext {
+            protected_allowed: false,
+            ..ANY
+        };
+        let unknown = "ERR Unknown option or number of arguments for CONFIG SET - 'NoSuch'";
+        check(&[("maxmemory", "1"), ("NoSuch", "1")], ANY, unknown);
+        check(
+            &[("maxmemory", "1"), ("Slave-Priority", "x")],
+            ANY,
+            "ERR CONFIG SET failed (possibly related to argument 'slave-priority') - \
+             argument couldn't be parsed into an integer",
+        );
+        check(
+            &[("hz", "50"), ("maxmemory-clients", "200%"), ("port", "x")],
+            ANY,
+            "ERR CONFIG SET failed (possibly related to argument 'maxmemory-clients') - \
+             percentage argument must be less or equal to 100",
+        );
+        check(
+            &[("daemonIZE", "yes")],
+            ANY,
+            "ERR CONFIG SET failed (possibly related to argument 'daemonIZE') - \
+             can't set immutable config",
+        );
+        check(
+            &[("dir", "/")],
+            plain,
+            "ERR CONFIG SET failed (possibly related to argument 'dir') - \
+             can't set protected config",
+        );
+        check(
+            &[("hz", "11"), ("HZ", "12")],
+            ANY,
+            "ERR CONFIG SET failed (possibly related to argument 'HZ') - duplicate parameter",
+        );
+        check(
+            &[("appendonly", "yes")],
+            loading,
+            "LOADING Redis is loading the dataset in memory",
+        );
+    }
+
+    #[test]
+    fn what_is_to_be_applied() {
+        fn check(pairs: &[(&str, &str)], expected: &[(Apply, &'static str)]) {
+            let mut config = Config::default();
+            let pairs: Vec<(&[u8], &[u8])> = pairs
+                .iter()
+                .map(|(n, v)| (n.as_bytes(), v.as_bytes()))
+                .collect();
+            assert_eq!(config.set_all(&pairs, ANY).unwrap().applies, expected);
+        }
+        check(&[("maxmemory", "1mb")], &[(Apply::Maxmemory, "maxmemory")]);
+        check(&[("maxmemory", "0")], &[]);
+        check(&[("timeout", "7")], &[]);
+        // Once for both; the first is named if it fails.
+        check(
+            &[
+                ("maxmemory-policy", "allkeys-lru"),
+                ("maxmemory", "1mb"),
+                ("port", "0"),
+            ],
+            &[
+                (Apply::Maxmemory, "maxmemory-policy"),
+                (Apply::Port, "port"),
+            ],
+        );
+        // The file may have changed though its name did not.
+        check(&[("tls-cert-file", "")], &[(Apply::Tls, "tls-cert-file")]);
+    }
+
+    #[test]
+    fn a_change_can_be_taken_back() {
+        let mut config = Config::default();
+        let pairs: [(&[u8], &[u8]); 2] = [(b"port", b"7"), (b"bind", b"::1")];
+        let change = config.set_all(&pairs, ANY).unwrap();
+        assert_eq!((config.port, config.bind.len()), (7, 1));
+        config.roll_back(change);
+        assert_eq!(config, Config::default());
+    }
 }

@@ -134,7 +134,7 @@ pub(super) static REPLICAOF: Special = Special {
             return Ok(());
         }
         let port = parse_c_integer(port).and_then(|port| u16::try_from(port).ok());
-        let port = port.ok_or("Invalid master port")?;
+        let port = port.ok_or("Invalid primary port")?;
         settings.replicaof = Some(PrimaryAddress {
             host: Text::from(*host),
             port,
@@ -342,5 +342,158 @@ fn trimmed(text: String) -> String {
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::params::lookup;
+    use super::super::types::Config;
+    use super::*;
+
+    #[test]
+    fn texts_and_what_is_reported() {
+        fn check(name: &str, value: &str, expected: Result<&str, &str>) {
+            let mut config = Config::default();
+            let param = lookup(name.as_bytes()).unwrap();
+            let before = param.get(&config);
+            let set = param.set_text(&mut config, value.as_bytes(), Mode::Set);
+            let after = String::from_utf8(param.get(&config)).unwrap();
+            match expected {
+                Ok(reported) => assert_eq!((set, after.as_str()), (Ok(()), reported), "{value}"),
+                Err(refusal) => {
+                    assert_eq!(set, Err(refusal.into()), "{name} {value}");
+                    assert_eq!(after.as_bytes(), before, "{name} {value} changed something");
+                }
+            }
+        }
+        let invalid = Err("Invalid save parameters");
+        check("save", "900 1 +60 007", Ok("900 1 60 7"));
+        check("save", "", Ok(""));
+        for wrong in [
+            "900",
+            "900 1 60",
+            "0 1",
+            "900 -1",
+            "900  1",
+            "x 1",
+            "900 1x",
+            "1 99999999999999999999",
+        ] {
+            check("save", wrong, invalid);
+        }
+
+        let limits = "client-output-buffer-limit";
+        let rest = "pubsub 33554432 8388608 60";
+        check(
+            limits,
+            "replica 1mb 1k 7",
+            Ok(&format!("normal 0 0 0 slave 1048576 1000 7 {rest}")),
+        );
+        check(
+            limits,
+            "normal 1 2 3 SLAVE 4 5 6 pubsub 7 8 9 normal 9 9 9",
+            Ok("normal 9 9 9 slave 4 5 6 pubsub 7 8 9"),
+        );
+        check(
+            limits,
+            "",
+            Ok(&format!("normal 0 0 0 slave 268435456 67108864 60 {rest}")),
+        );
+        let count = Err("Wrong number of arguments in buffer limit configuration.");
+        let class = Err("Invalid client class specified in buffer limit configuration.");
+        let value =
+            Err("Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+        check(limits, "normal 0 0", count);
+        check(limits, "master 0 0 0", class);
+        // The first group is right, and must not be taken alone.
+        check(limits, "normal 1 1 1 nobody 0 0 0", class);
+        check(limits, "normal x 0 0", value);
+        check(limits, "normal 0 -1 0", value);
+        check(limits, "normal 0 0 -1", value);
+        check(limits, "normal 0 0 1s", value);
+
+        let scores = "oom-score-adj-values";
+        check(scores, "-2000 0 2000", Ok("-2000 0 2000"));
+        check(scores, "1 2", Err("wrong number of arguments"));
+        check(scores, "", Err("wrong number of arguments"));
+        let range = Err("Invalid oom-score-adj-values, elements must be between -2000 and 2000.");
+        check(scores, "1 2 2001", range);
+        check(scores, "1 2 x", range);
+
+        let events = "notify-keyspace-events";
+        check(events, "KEA", Ok("AKE"));
+        check(events, "Kg$lshzxetd", Ok("AK"));
+        check(events, "Kg$mnd", Ok("g$dnKm"));
+        check(events, "AnE", Ok("AnE"));
+        check(events, "", Ok(""));
+        check(
+            events,
+            "Kq",
+            Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
+        );
+
+        check("replicaof", "localhost 6380", Ok("localhost 6380"));
+        check("replicaof", "NO ONE", Ok(""));
+        check("replicaof", "localhost", Err("wrong number of arguments"));
+        check("replicaof", "localhost 65536", Err("Invalid primary port"));
+        check("replicaof", "localhost abc", Err("Invalid primary port"));
+
+        let percentiles = "latency-tracking-info-percentiles";
+        check(percentiles, "50 99.90 0 100", Ok("50 99.9 0 100"));
+        check(percentiles, "99.9999999", Ok("100"));
+        check(percentiles, "", Ok(""));
+        check(
+            percentiles,
+            "50 x",
+            Err("Invalid latency-tracking-info-percentiles parameters"),
+        );
+        check(
+            percentiles,
+            "nan",
+            Err("Invalid latency-tracking-info-percentiles parameters"),
+        );
+        let range =
+            Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
+        check(percentiles, "100.1", range);
+        check(percentiles, "-1", range);
+
+        check("dir", "", Err("dir can't be empty"));
+        check(
+            "dir",
+            "/no/such/directory",
+            Err("No such file or directory"),
+        );
+        check("dir", "/proc/self/status", Err("Not a directory"));
+        check("dir", "/proc/../", Ok("/"));
+    }
+
+    #[test]
+    fn a_relative_dir_starts_from_the_one_before() {
+        let base = tempfile::tempdir().unwrap();
+        std::fs::create_dir(base.path().join("inner")).unwrap();
+        let mut config = Config::default();
+        let mut enter = |path: &[u8]| {
+            lookup(b"dir")
+                .unwrap()
+                .set(&mut config, &[path], Mode::Load)
+                .unwrap();
+            config.dir.as_path().to_owned()
+        };
+        let base_path = base.path().canonicalize().unwrap();
+        assert_eq!(enter(base.path().as_os_str().as_bytes()), base_path);
+        assert_eq!(enter(b"inner"), base_path.join("inner"));
+        assert_eq!(enter(b".."), base_path);
+    }
+
+    #[test]
+    fn save_lines_add_up_in_a_file_and_replace_at_run_time() {
+        let mut config = Config::default();
+        let save = lookup(b"save").unwrap();
+        save.set(&mut config, &[b"1", b"2"], Mode::Set).unwrap();
+        save.set(&mut config, &[b"3", b"4"], Mode::Load).unwrap();
+        assert_eq!(save.get(&config), b"1 2 3 4");
+        save.set(&mut config, &[b""], Mode::Load).unwrap();
+        assert_eq!(save.get(&config), b"");
     }
 }
