@@ -14,9 +14,14 @@ mod expire;
 mod flush;
 mod generic;
 mod help;
+mod latency;
+mod lolwut;
+mod memory;
+mod module;
 mod object;
 mod scan;
 mod server;
+mod slowlog;
 mod string;
 #[cfg(test)]
 mod table_tests;
@@ -34,6 +39,11 @@ pub static FAMILIES: &[&[Command]] = &[
     server::COMMANDS,
     config::COMMANDS,
     command::COMMANDS,
+    slowlog::COMMANDS,
+    latency::COMMANDS,
+    memory::COMMANDS,
+    module::COMMANDS,
+    lolwut::COMMANDS,
     flush::COMMANDS,
     debug::COMMANDS,
 ];

@@ -1,11 +1,13 @@
 //! The server itself: what it reports of itself, its role, and its end.
 
 use super::args::is;
-use crate::base::clock;
+use crate::base::{clock, num, sys};
 use crate::resp::error::{self, Outcome};
 use crate::resp::request::Argv;
+use crate::server::client::unusual;
 use crate::server::command::*;
 use crate::server::cx::ServerCx;
+use crate::server::gate;
 use crate::server::info;
 use crate::server::state::Shutdown;
 
@@ -31,6 +33,37 @@ pub static COMMANDS: &[Command] = &[
             "request_policy:all_shards",
             "response_policy:special",
         ]),
+    cmd("lastsave", 1, Server(lastsave))
+        .group(G)
+        .categories(CAT_ADMIN | CAT_DANGEROUS)
+        .flags(LOADING | STALE | FAST)
+        .doc(
+            "Returns the Unix time of the last save to disk that succeeded.",
+            "O(1)",
+        )
+        .tips(&["nondeterministic_output"]),
+    cmd("monitor", 1, Server(monitor))
+        .group(G)
+        .flags(ADMIN | NOSCRIPT | LOADING | STALE)
+        .doc(
+            "Shows every command that the server runs from now on.",
+            "O(1), and a share of every command",
+        ),
+    cmd("replicaof", 3, Server(replicaof))
+        .group(G)
+        .since("5.0.0")
+        .flags(ADMIN | NOSCRIPT | STALE | NO_ASYNC_LOADING)
+        .doc(
+            "Makes the server a replica of another one, or a primary again.",
+            "O(1)",
+        )
+        .usage("host port|NO ONE"),
+    cmd("role", 1, Server(role))
+        .group(G)
+        .since("2.8.12")
+        .categories(CAT_ADMIN | CAT_DANGEROUS)
+        .flags(NOSCRIPT | LOADING | STALE | FAST)
+        .doc("Returns the server's role in replication.", "O(1)"),
     cmd("shutdown", -1, Server(shutdown))
         .group(G)
         .flags(ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY)
@@ -40,6 +73,15 @@ pub static COMMANDS: &[Command] = &[
         )
         .usage("[[NOSAVE|SAVE] [NOW] [FORCE]|ABORT]")
         .history(&[("7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers.")]),
+    cmd("slaveof", 3, Server(replicaof))
+        .group(G)
+        .flags(ADMIN | NOSCRIPT | STALE | NO_ASYNC_LOADING)
+        .doc(
+            "Makes the server a replica of another one, or a primary again.",
+            "O(1)",
+        )
+        .usage("host port|NO ONE")
+        .deprecated("5.0.0", "`REPLICAOF`"),
     cmd("time", 1, Server(time))
         .group(G)
         .since("2.6.0")
@@ -81,9 +123,54 @@ fn shutdown(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
         return Err(error::SYNTAX);
     }
     if abort {
-        return Err("ERR No shutdown in progress.".into());
+        // One that a command asked for is under way before another command runs, so only a signal's can wait.
+        if sys::stop_signal().is_none() {
+            return Err("ERR No shutdown in progress.".into());
+        }
+        sys::clear_stop_signal();
+        tracing::info!("Shutdown manually aborted.");
+        cx.reply.ok();
+        return Ok(());
     }
     tracing::warn!("User requested shutdown...");
     cx.server.shutdown = Some(Shutdown::Exit);
+    Ok(())
+}
+
+fn lastsave(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    cx.reply.int(cx.server.started_ms / 1000);
+    Ok(())
+}
+
+fn role(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    cx.reply.array(3);
+    cx.reply.bulk(b"master");
+    cx.reply.int(0);
+    cx.reply.array(0);
+    Ok(())
+}
+
+fn replicaof(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    if is(argv.at(1), "NO") && is(argv.at(2), "ONE") {
+        // The server is a primary as it is.
+        cx.reply.ok();
+        return Ok(());
+    }
+    match num::parse_i64(argv.at(2)) {
+        Some(0..=65_535) => Err("ERR this server cannot be a replica yet".into()),
+        _ => Err("ERR Invalid master port".into()),
+    }
+}
+
+/// A client that is a monitor already is not answered, as in Redis.
+fn monitor(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    let slot = cx.slot;
+    if cx.client().unusual & unusual::MONITOR != 0 {
+        return Ok(());
+    }
+    cx.client_mut().set_unusual(unusual::MONITOR, true);
+    cx.server.monitors.push(slot);
+    cx.server.set_unusual(gate::unusual::MONITORS, true);
+    cx.reply.ok();
     Ok(())
 }

@@ -9,9 +9,10 @@
 
 use crate::resp::reply::Reply;
 use crate::resp::request::{Argv, Limits, Parsed, ProtocolError, Span, parse};
-use crate::server::client::Slot;
+use crate::server::client::{Slot, unusual as client_unusual};
 use crate::server::cx::KeyHashes;
 use crate::server::exec::{self, Done};
+use crate::server::gate;
 use crate::server::registry::Resolved;
 use crate::server::state::Server;
 
@@ -221,7 +222,10 @@ impl Batch {
             {
                 return Ran::Postponed(frame.at..region.rest);
             }
-            if reply.len() > enough {
+            // What a monitor is shown from now on must not overtake the reply to its MONITOR.
+            let is_monitor = server.unusual & gate::unusual::MONITORS != 0
+                && server.clients.at(region.slot).unusual & client_unusual::MONITOR != 0;
+            if reply.len() > enough || is_monitor {
                 return Ran::UpTo(i + 1 - region.frames.0);
             }
         }

@@ -118,6 +118,9 @@ pub const EXEC_ABORT: ErrorReply =
 /// A write on a replica.
 pub const READ_ONLY: ErrorReply =
     ErrorReply::Fixed("READONLY You can't write against a read only replica.");
+/// A client that is fed every command asked for data.
+pub const REPLICA_KEYSPACE: ErrorReply =
+    ErrorReply::Fixed("ERR Replica can't interact with the keyspace");
 /// HELLO asked for a protocol there is not.
 pub const NO_PROTO: ErrorReply = ErrorReply::Fixed("NOPROTO unsupported protocol version");
 /// HELLO's protocol version is no number.

@@ -80,9 +80,9 @@ impl Server {
                 self.warn_of_small_maxmemory();
                 Ok(())
             }
-            Apply::OomScore => self.apply_oom_score().map_err(|_| {
-                "Failed to apply new oom_score_adj configuration, check server logs.".into()
-            }),
+            Apply::OomScore => self
+                .apply_oom_score()
+                .map_err(|_| "Failed to set current oom_score_adj. Check server logs.".into()),
             Apply::RequirePass => {
                 self.let_in_without_password();
                 Ok(())
@@ -149,6 +149,10 @@ impl Server {
         let [ours, ..] = self.config.oom_score_adj_values;
         let before = match (self.config.oom_score_adj, self.oom_score_before) {
             (OomScoreAdj::No, None) => return Ok(()),
+            (OomScoreAdj::No, Some(before)) => {
+                self.oom_score_before = None;
+                before
+            }
             (_, Some(before)) => before,
             (_, None) => *self
                 .oom_score_before

@@ -11,7 +11,7 @@ use crate::server::cx::{KeyHashes, ServerCx};
 use crate::server::gate::{self, Verdict};
 use crate::server::monitor;
 use crate::server::registry::{CommandId, Resolved};
-use crate::server::slowlog;
+use crate::server::slowlog::{self, Kind};
 use crate::server::state::Server;
 
 /// What became of a request.
@@ -67,7 +67,7 @@ pub fn call(
     hashes: KeyHashes<'_>,
 ) {
     let command = server.commands.get(id).command;
-    let start = reply.mark();
+    let (start, length_before) = (reply.mark(), reply.len());
     let outer = crash::enter_command(&command.name, argv.len(), server.request_bytes);
     server.effects.reset();
     let outcome = match command.handler {
@@ -88,12 +88,20 @@ pub fn call(
         reply.rollback(start);
         answer_error(server, reply, &e);
     }
-    finish(server, slot, id, argv, failed);
+    let reply_bytes = (reply.len() - length_before) as u64;
+    finish(server, slot, id, argv, failed, reply_bytes);
 }
 
 /// Counts what ran. One reading of the clock ends this command and begins the next.
 #[inline]
-fn finish(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>, failed: bool) {
+fn finish(
+    server: &mut Server,
+    slot: Slot,
+    id: CommandId,
+    argv: Argv<'_>,
+    failed: bool,
+    reply_bytes: u64,
+) {
     let nanoseconds = server.advance_time_to(clock::ticks());
     server.dirty += server.effects.dirty;
     server.stats.commands += 1;
@@ -108,10 +116,16 @@ fn finish(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>, failed
     if let Some(client) = server.clients.get_mut(slot) {
         client.commands += 1;
     }
-    // Nothing faster than this is slow by any setting but 0.
-    let limit_us = server.config.slowlog_log_slower_than;
-    if limit_us >= 0 && nanoseconds >= limit_us as u64 * 1000 {
-        note_slow(server, slot, id, argv, nanoseconds);
+    let logged = [
+        (Kind::Slow, nanoseconds / 1000),
+        // With what the client sent behind it: the exact size is found out if this is large.
+        (Kind::LargeRequest, server.request_bytes as u64),
+        (Kind::LargeReply, reply_bytes),
+    ];
+    for (kind, amount) in logged {
+        if amount >= server.config.command_log_limits(kind).0 {
+            log_command(server, slot, id, argv, kind, amount);
+        }
     }
     if server.config.latency_monitor_threshold != 0 {
         let event = if server.commands.get(id).command.flags & crate::server::command::FAST != 0 {
@@ -130,8 +144,21 @@ fn finish(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>, failed
 }
 
 #[cold]
-fn note_slow(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>, nanoseconds: u64) {
-    if server.commands.get(id).command.flags & SKIP_SLOWLOG != 0 {
+fn log_command(
+    server: &mut Server,
+    slot: Slot,
+    id: CommandId,
+    argv: Argv<'_>,
+    kind: Kind,
+    amount: u64,
+) {
+    let (least, len_max) = server.config.command_log_limits(kind);
+    let amount = if kind == Kind::LargeRequest {
+        slowlog::request_bytes(argv)
+    } else {
+        amount
+    };
+    if amount < least || server.commands.get(id).command.flags & SKIP_SLOWLOG != 0 {
         return;
     }
     let argv = monitor::redacted(argv, slowlog::shorten);
@@ -139,13 +166,9 @@ fn note_slow(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>, nan
         Some(client) => (client.peer.to_string(), client.name().to_vec()),
         None => Default::default(),
     };
-    let (now_s, len_max) = (
-        server.now_ms() / 1000,
-        server.config.slowlog_max_len as usize,
-    );
-    server
-        .slowlog
-        .push(now_s, nanoseconds / 1000, argv, peer, name, len_max);
+    let now_s = server.now_ms() / 1000;
+    let log = server.slowlog.of_mut(kind);
+    log.push(now_s, amount, argv, peer, name, len_max);
 }
 
 /// Answers a request that does not run.

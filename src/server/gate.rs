@@ -2,7 +2,7 @@
 
 use crate::resp::error::{self, ErrorReply};
 use crate::resp::request::Argv;
-use crate::server::client::Slot;
+use crate::server::client::{Slot, unusual as client_unusual};
 use crate::server::command::{self, Command};
 use crate::server::registry::Resolved;
 use crate::server::state::Server;
@@ -54,6 +54,10 @@ fn look_closer(server: &mut Server, slot: Slot, command: &Command, argv: Argv<'_
     if command.flags & PROTECTED != 0 && !server.allows_protected(slot, command) {
         return Verdict::Reject(protected(command));
     }
+    let is_monitor = client.unusual & client_unusual::MONITOR != 0;
+    if is_monitor && command.flags & (WRITE | READONLY | MAY_REPLICATE) != 0 {
+        return Verdict::Reject(error::REPLICA_KEYSPACE);
+    }
     if server.unusual & unusual::LOADING != 0 && command.flags & LOADING == 0 {
         return Verdict::Reject(error::LOADING);
     }
@@ -94,11 +98,10 @@ fn full_name(server: &Server, argv: Argv<'_>) -> String {
 }
 
 fn protected(command: &Command) -> ErrorReply {
-    let name = command.name.to_ascii_uppercase();
-    let option = if command.name == "debug" {
-        "enable-debug-command"
+    let (name, option) = if command.name == "debug" {
+        ("DEBUG", "enable-debug-command")
     } else {
-        "enable-module-command"
+        ("MODULE", "enable-module-command")
     };
     ErrorReply::Text(format!(
         "ERR {name} command not allowed. If the {option} option is set to \"local\", you can run it from a local \

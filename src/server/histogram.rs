@@ -48,23 +48,25 @@ impl Histogram {
         0
     }
 
-    /// Cumulative counts at powers of two microseconds, from the first that is not zero to the one
-    /// that holds all, as LATENCY HISTOGRAM shows them.
-    pub fn powers_of_two_us(&self) -> Vec<(u64, u64)> {
+    /// Cumulative counts as LATENCY HISTOGRAM shows them: at bounds in microseconds that double, those
+    /// where the count grows.
+    pub fn cumulative_us(&self) -> Vec<(u64, u64)> {
         let mut rows = Vec::new();
-        let (mut bound_us, mut seen, mut i) = (1u64, 0, 0);
+        let (mut bound_ns, mut seen, mut i) = (1024u64, 0, 0);
         while seen < self.total {
-            while i < BUCKETS && highest(i) / 1000 < bound_us {
+            let before = seen;
+            while i < BUCKETS && highest(i) < bound_ns {
                 seen += self.counts[i];
                 i += 1;
             }
             if i == BUCKETS {
                 seen = self.total;
             }
-            if seen > 0 && rows.last().is_none_or(|&(_, before)| before < seen) {
-                rows.push((bound_us, seen));
+            if seen > before {
+                // Redis names the upper end of the bucket that a bound falls into, of 128 to an octave.
+                rows.push(((bound_ns + bound_ns / 128 - 1) / 1000, seen));
             }
-            bound_us *= 2;
+            bound_ns *= 2;
         }
         rows
     }
@@ -110,8 +112,11 @@ mod tests {
         assert_eq!(h.total(), 1000);
         let p50 = h.percentile(50.0);
         assert!((500_000..540_000).contains(&p50), "{p50}");
-        let rows = h.powers_of_two_us();
+        let rows = h.cumulative_us();
         assert_eq!(rows.last().map(|r| r.1), Some(1000));
         assert!(rows.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 < w[1].1));
+        let bounds: Vec<u64> = rows.iter().map(|row| row.0).collect();
+        // As Valkey 8.1 names them.
+        assert_eq!(bounds, [1, 2, 4, 8, 16, 33, 66, 132, 264, 528, 1056]);
     }
 }

@@ -12,6 +12,17 @@ pub struct Series {
     pub samples: Vec<(i64, u64)>,
     /// The worst ever seen, in milliseconds.
     pub max_ms: u64,
+    /// All that were seen, added up.
+    pub sum_ms: u64,
+    /// How many were seen.
+    pub count: u64,
+}
+
+impl Series {
+    /// The newest sample.
+    pub fn latest(&self) -> (i64, u64) {
+        self.samples.last().copied().unwrap_or_default()
+    }
 }
 
 /// All events.
@@ -32,6 +43,8 @@ impl LatencyMonitor {
     fn add(&mut self, event: &'static str, took_ms: u64, now_s: i64) {
         let series = self.series.entry(event).or_default();
         series.max_ms = series.max_ms.max(took_ms);
+        series.sum_ms += took_ms;
+        series.count += 1;
         match series.samples.last_mut() {
             Some((at, worst)) if *at == now_s => *worst = (*worst).max(took_ms),
             _ => {

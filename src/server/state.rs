@@ -15,7 +15,7 @@ use crate::server::gate;
 use crate::server::latency::LatencyMonitor;
 use crate::server::pause::Pause;
 use crate::server::registry::Registry;
-use crate::server::slowlog::SlowLog;
+use crate::server::slowlog::{CommandLogs, Kind};
 use crate::server::stats::Stats;
 use std::path::PathBuf;
 
@@ -65,8 +65,8 @@ pub struct Server {
     pub dirty: u64,
     /// CLIENT PAUSE.
     pub pause: Pause,
-    /// SLOWLOG.
-    pub slowlog: SlowLog,
+    /// SLOWLOG and COMMANDLOG.
+    pub slowlog: CommandLogs,
     /// LATENCY.
     pub latency: LatencyMonitor,
     /// Clients that run MONITOR.
@@ -146,7 +146,7 @@ impl Server {
             effects: Effects::default(),
             dirty: 0,
             pause: Pause::default(),
-            slowlog: SlowLog::default(),
+            slowlog: CommandLogs::default(),
             latency: LatencyMonitor::default(),
             monitors: Vec::new(),
             attention: Vec::new(),
@@ -173,7 +173,11 @@ impl Server {
     pub fn note_config(&mut self) {
         self.set_unusual(gate::unusual::MAXMEMORY, self.config.maxmemory != 0);
         self.time.access = AccessClock::at(self.time.now_ms, self.config.is_lfu());
-        self.slowlog.trim(self.config.slowlog_max_len as usize);
+        for kind in [Kind::Slow, Kind::LargeRequest, Kind::LargeReply] {
+            self.slowlog
+                .of_mut(kind)
+                .trim(self.config.command_log_limits(kind).1);
+        }
     }
 
     /// Sets or clears a bit of [`gate::unusual`].
