@@ -6,7 +6,7 @@ use crate::resp::error::Outcome;
 use crate::resp::request::Argv;
 use crate::server::command::*;
 use crate::server::cx::ServerCx;
-use crate::server::info::REDIS_VERSION;
+use crate::server::state::VERSION;
 
 /// The command, of the server's family.
 pub static COMMANDS: &[Command] = &[cmd("lolwut", -1, Server(lolwut))
@@ -28,7 +28,7 @@ fn lolwut(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     }
     let mut text = crystals(&mut cx.server.keyspace.rng);
     text.push_str(&format!(
-        "\nCinnabar crystals, grown anew each time.\nRedis ver. {REDIS_VERSION}\n"
+        "\nCinnabar crystals, grown anew each time.\nRedis ver. {VERSION}\n"
     ));
     cx.reply.verbatim("txt", text.as_bytes());
     Ok(())

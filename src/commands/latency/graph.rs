@@ -83,11 +83,11 @@ mod tests {
     #[test]
     fn columns_rise_from_the_shortest_to_the_longest() {
         let series = Series {
-            samples: vec![(100, 20), (110, 50), (7_300, 200)],
+            samples: vec![(100, 20), (110, 50), (3_700, 200)],
             max_ms: 300,
             ..Series::default()
         };
-        let text = draw("command", &series, 7_309);
+        let text = draw("command", &series, 3_709);
         let mut lines = text.lines();
         assert_eq!(
             lines.next(),
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(lines.next().map(str::len), Some(COLUMNS));
         assert_eq!(
             lines.collect::<Vec<_>>(),
-            ["  #", "  |", "  |", "_#|", "", "119", "hhs"]
+            ["  #", "  |", "  |", "_#|", "", "159", "h9s", " m "]
         );
     }
 

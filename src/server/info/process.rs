@@ -5,15 +5,13 @@ use crate::base::clock;
 use crate::base::sys::{self, Usage};
 use crate::server::args;
 use crate::server::config::Choice;
-use crate::server::state::Server;
-
-pub use crate::server::state::VERSION as REDIS_VERSION;
+use crate::server::state::{Server, VERSION};
 
 pub(super) fn server(server: &Server, out: &mut Fields) {
     let config = &server.config;
     let system = sys::system_name();
     let uptime_s = (server.now_ms() - server.started_ms).max(0) / 1000;
-    out.add("redis_version", REDIS_VERSION);
+    out.add("redis_version", VERSION);
     out.add("server_name", "cinnabar");
     out.add("cinnabar_version", env!("CARGO_PKG_VERSION"));
     out.add("redis_git_sha1", args::GIT_SHA);
