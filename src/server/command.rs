@@ -549,7 +549,7 @@ impl Command {
                 let end = if l < 0 { l } else { at + l };
                 if first == 0 {
                     (first, last, step) = (at, end, s);
-                } else if last >= 0 && at == last + 1 && end >= 0 {
+                } else if last >= 0 && at == last + 1 && s == step {
                     last = end;
                 }
             }

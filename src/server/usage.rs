@@ -267,6 +267,9 @@ fn with_token(token: &str, mut values: Vec<Argument>) -> Argument {
         1 => values.remove(0),
         _ => Argument::new(name, Kind::Block(values)),
     };
+    if !argument.parts().is_empty() {
+        argument.name = token.to_ascii_lowercase();
+    }
     argument.token = Some(token.to_string());
     argument
 }
