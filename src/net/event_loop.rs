@@ -442,6 +442,9 @@ impl EventLoop {
         let Some(Some(connection)) = self.connections.get_mut(slot) else {
             return;
         };
+        if limits::check_replies(&mut self.server, slot, to - from) == Overrun::Close {
+            return;
+        }
         let client = self.server.clients.at_mut(slot);
         let mut sent = 0;
         if client.out.is_empty() && connection.writable {
