@@ -8,8 +8,6 @@ mod commands;
 mod memory;
 mod process;
 
-pub use process::REDIS_VERSION;
-
 use crate::server::state::Server;
 use std::fmt::{Display, Write};
 use std::sync::Mutex;
