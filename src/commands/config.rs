@@ -4,7 +4,7 @@ use super::help;
 use crate::resp::error::{self, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
-use crate::server::config::{RewriteOptions, rewrite_file};
+use crate::server::config::RewriteOptions;
 use crate::server::cx::ServerCx;
 
 const G: Group = Group::Server;
@@ -90,20 +90,9 @@ fn resetstat(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
 }
 
 fn rewrite(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
-    let Some(file) = &cx.server.config_file else {
-        return Err("ERR The server is running without a config file".into());
-    };
-    match rewrite_file(file, &cx.server.config, &RewriteOptions::default()) {
-        Ok(()) => {
-            tracing::info!("CONFIG REWRITE executed with success.");
-            cx.reply.ok();
-            Ok(())
-        }
-        Err(e) => {
-            tracing::warn!("CONFIG REWRITE failed: {e}");
-            Err(format!("ERR Rewriting config file: {e}").into())
-        }
-    }
+    cx.server.rewrite_config(&RewriteOptions::default())?;
+    cx.reply.ok();
+    Ok(())
 }
 
 fn config_help(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {

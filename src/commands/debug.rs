@@ -16,6 +16,7 @@ use crate::keyspace::value::{NewValue, StringRef};
 use crate::resp::error::{self, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
+use crate::server::config::RewriteOptions;
 use crate::server::cx::ServerCx;
 use crate::server::state::Shutdown;
 use digest::Digest;
@@ -50,6 +51,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "assert", arguments: (0, MANY), usage: "ASSERT", text: "Crash as if a program error had been found.", run: crash_by_assertion },
     Subcommand { name: "change-repl-id", arguments: (0, 0), usage: "CHANGE-REPL-ID", text: NO_EFFECT, run: ignore },
     Subcommand { name: "client-enforce-reply-list", arguments: (1, 1), usage: "CLIENT-ENFORCE-REPLY-LIST <0|1>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "config-rewrite-force-all", arguments: (0, 0), usage: "CONFIG-REWRITE-FORCE-ALL", text: "Like CONFIG REWRITE, but with every parameter.", run: rewrite_all },
     Subcommand { name: "crash-and-recover", arguments: (0, MANY), usage: "CRASH-AND-RECOVER [<milliseconds>]", text: "Start the program anew after a delay, without saving.", run: restart },
     Subcommand { name: "delay-rdb-client-free-seconds", arguments: (1, 1), usage: "DELAY-RDB-CLIENT-FREE-SECONDS <seconds>", text: NO_EFFECT, run: ignore },
     Subcommand { name: "dict-resizing", arguments: (1, 1), usage: "DICT-RESIZING <0|1>", text: NO_EFFECT, run: ignore },
@@ -96,6 +98,16 @@ fn debug(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 }
 
 fn ignore(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    cx.reply.ok();
+    Ok(())
+}
+
+fn rewrite_all(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    let force = true;
+    cx.server.rewrite_config(&RewriteOptions {
+        force,
+        ..RewriteOptions::default()
+    })?;
     cx.reply.ok();
     Ok(())
 }

@@ -57,7 +57,7 @@ pub static COMMANDS: &[Command] = &[
             "Makes the server a replica of another one, or a primary again.",
             "O(1)",
         )
-        .usage("host port|NO ONE"),
+        .usage("<host port|NO ONE>"),
     cmd("role", 1, Server(role))
         .group(G)
         .since("2.8.12")
@@ -80,7 +80,7 @@ pub static COMMANDS: &[Command] = &[
             "Makes the server a replica of another one, or a primary again.",
             "O(1)",
         )
-        .usage("host port|NO ONE")
+        .usage("<host port|NO ONE>")
         .deprecated("5.0.0", "`REPLICAOF`"),
     cmd("time", 1, Server(time))
         .group(G)

@@ -6,18 +6,17 @@
 //! buffer and runs from there, alone.
 
 use super::batch::{Batch, Ran};
-use super::listener::{Accepted, Listener, open_tcp, open_unix};
+use super::listener::{Accepted, Listeners};
 use super::transport::Transport;
 use crate::base::alloc;
 use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
 use crate::server::client::{Closing, Slot};
-use crate::server::config::Config;
 use crate::server::cron;
 use crate::server::limits::{self, Overrun};
 use crate::server::state::{Server, Shutdown};
 use mio::{Events, Poll, Token};
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
 use std::rc::Rc;
 use std::time::Duration;
@@ -40,15 +39,7 @@ const IOV_MAX: usize = 1024;
 
 const SIGNALS: Token = Token(0);
 const LISTENERS: usize = 1;
-const LISTENERS_MAX: usize = 64;
-const CONNECTIONS: usize = LISTENERS + LISTENERS_MAX;
-
-/// Opens all listeners that a configuration names.
-fn open(config: &Config) -> Result<Vec<Listener>, String> {
-    let mut listeners = open_tcp(config)?;
-    listeners.extend(open_unix(config)?);
-    Ok(listeners)
-}
+const CONNECTIONS: usize = LISTENERS + Listeners::COUNT_MAX;
 
 /// A connection, under the slot of its client.
 struct Connection {
@@ -61,9 +52,8 @@ struct Connection {
 pub struct EventLoop {
     poll: Poll,
     server: Server,
-    listeners: Vec<Listener>,
-    /// Listeners that CONFIG SET opened, to take over from the present ones.
-    opened: Rc<Cell<Option<Vec<Listener>>>>,
+    /// Shared with the function by which CONFIG SET opens others.
+    listeners: Rc<RefCell<Listeners>>,
     connections: Vec<Option<Connection>>,
     inbox: Vec<u8>,
     batch: Batch,
@@ -79,13 +69,18 @@ pub struct EventLoop {
 
 impl EventLoop {
     /// Opens the listeners that the configuration names.
-    pub fn new(server: Server) -> Result<EventLoop, String> {
+    pub fn new(mut server: Server) -> Result<EventLoop, String> {
         let poll = Poll::new().map_err(|e| format!("Failed to create the event loop: {e}"))?;
-        let mut event_loop = EventLoop {
+        let listeners = Listeners::open(&server.config, poll.registry(), LISTENERS)?;
+        let listeners = Rc::new(RefCell::new(listeners));
+        let shared = listeners.clone();
+        server.listen = Some(Box::new(move |config| {
+            shared.borrow_mut().reopen_tcp(config)
+        }));
+        Ok(EventLoop {
             poll,
             server,
-            listeners: Vec::new(),
-            opened: Rc::default(),
+            listeners,
             connections: Vec::new(),
             inbox: vec![0; INBOX_BYTES],
             batch: Batch::default(),
@@ -94,9 +89,7 @@ impl EventLoop {
             ready: Vec::new(),
             accepting: Vec::new(),
             signals: None,
-        };
-        event_loop.listen()?;
-        Ok(event_loop)
+        })
     }
 
     /// The server, to set it up before the loop runs.
@@ -111,32 +104,6 @@ impl EventLoop {
             .register(&mut pipe, SIGNALS, mio::Interest::READABLE)?;
         self.signals = Some(pipe);
         Ok(())
-    }
-
-    /// Opens the first listening sockets, and lets the server ask for others later.
-    fn listen(&mut self) -> Result<(), String> {
-        let listeners = open(&self.server.config)?;
-        if listeners.is_empty() {
-            return Err("Configured to not listen anywhere, exiting.".into());
-        }
-        self.adopt(listeners);
-        let opened = self.opened.clone();
-        self.server.listen = Some(Box::new(move |config| {
-            opened.set(Some(open(config)?));
-            Ok(())
-        }));
-        Ok(())
-    }
-
-    /// Watches these listeners from now on, instead of those before.
-    fn adopt(&mut self, mut listeners: Vec<Listener>) {
-        listeners.truncate(LISTENERS_MAX);
-        for (i, listener) in listeners.iter_mut().enumerate() {
-            if let Err(e) = listener.register(self.poll.registry(), Token(LISTENERS + i)) {
-                tracing::warn!("A listener can't be watched: {e}");
-            }
-        }
-        self.listeners = listeners;
     }
 
     /// Serves until a command or signal ends it.
@@ -177,9 +144,6 @@ impl EventLoop {
             self.attend();
             if let Some(shutdown) = self.server.shutdown {
                 return shutdown;
-            }
-            if let Some(listeners) = self.opened.take() {
-                self.adopt(listeners);
             }
             self.server.advance_time();
             let took_us = (self.server.now_us() - began_us).max(0) as u64;
@@ -442,6 +406,9 @@ impl EventLoop {
         let Some(Some(connection)) = self.connections.get_mut(slot) else {
             return;
         };
+        if limits::check_replies(&mut self.server, slot, to - from) == Overrun::Close {
+            return;
+        }
         let client = self.server.clients.at_mut(slot);
         let mut sent = 0;
         if client.out.is_empty() && connection.writable {
@@ -563,13 +530,15 @@ impl EventLoop {
         accepting.dedup();
         for &index in &accepting {
             let mut left = ACCEPTS_MAX;
-            while let Some(listener) = self.listeners.get(index) {
+            loop {
                 if left == 0 {
                     self.accepting.push(index);
                     break;
                 }
                 left -= 1;
-                match listener.accept(self.server.config.tcp_keepalive) {
+                let keepalive_s = self.server.config.tcp_keepalive;
+                let accepted = self.listeners.borrow().accept(index, keepalive_s);
+                match accepted {
                     Ok(accepted) => self.welcome(accepted),
                     Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                     Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}

@@ -13,8 +13,80 @@ use std::time::Duration;
 
 use super::transport::Transport;
 
+/// All listening sockets, watched by the poll.
+pub(super) struct Listeners {
+    /// The Unix one, if there is one, before the others: its place does not change.
+    all: Vec<Listener>,
+    registry: Registry,
+    /// The token of the first.
+    first_token: usize,
+}
+
+impl Listeners {
+    /// The most that there can be.
+    pub(super) const COUNT_MAX: usize = 64;
+
+    /// Opens those that a configuration names.
+    pub(super) fn open(
+        config: &Config,
+        registry: &Registry,
+        first_token: usize,
+    ) -> Result<Listeners, String> {
+        let registry = registry.try_clone().map_err(|e| e.to_string())?;
+        let mut listeners = Listeners {
+            all: Vec::new(),
+            registry,
+            first_token,
+        };
+        let unix = open_unix(config)?;
+        let all = unix.into_iter().chain(open_tcp(config)?);
+        listeners.watch(all.collect());
+        if listeners.all.is_empty() {
+            return Err("Configured to not listen anywhere, exiting.".into());
+        }
+        Ok(listeners)
+    }
+
+    /// Opens the TCP ones anew. If that fails there may be none left, and the caller tries what was before.
+    pub(super) fn reopen_tcp(&mut self, config: &Config) -> Result<(), String> {
+        // Two sockets on one port get in each other's way, so there the old ones go first.
+        if self.all.iter().any(|l| l.port() == Some(config.port)) {
+            self.close_tcp();
+        }
+        let opened = open_tcp(config)?;
+        self.close_tcp();
+        self.watch(opened);
+        Ok(())
+    }
+
+    /// Accepts a connection from one of them, or fails with `WouldBlock`.
+    pub(super) fn accept(&self, index: usize, keepalive_s: u32) -> io::Result<Accepted> {
+        match self.all.get(index) {
+            Some(listener) => listener.accept(keepalive_s),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn close_tcp(&mut self) {
+        self.all.retain(|listener| listener.port().is_none());
+    }
+
+    fn watch(&mut self, opened: Vec<Listener>) {
+        self.all.extend(opened);
+        self.all.truncate(Self::COUNT_MAX);
+        for (index, listener) in self.all.iter_mut().enumerate() {
+            let token = Token(self.first_token + index);
+            if let Err(e) = listener.register(&self.registry, token)
+                && e.kind() != io::ErrorKind::AlreadyExists
+            {
+                tracing::warn!("A listener can't be watched: {e}");
+            }
+        }
+    }
+}
+
 /// A listening socket of either kind.
-pub(super) enum Listener {
+enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener, PathBuf),
 }
@@ -27,8 +99,17 @@ pub(super) struct Accepted {
 }
 
 impl Listener {
+    /// The port of a TCP one.
+    fn port(&self) -> Option<u16> {
+        match self {
+            // A bound socket has an address.
+            Listener::Tcp(listener) => Some(listener.local_addr().map_or(0, |a| a.port())),
+            Listener::Unix(..) => None,
+        }
+    }
+
     /// Accepts a connection, or fails with `WouldBlock`.
-    pub(super) fn accept(&self, keepalive_s: u32) -> io::Result<Accepted> {
+    fn accept(&self, keepalive_s: u32) -> io::Result<Accepted> {
         match self {
             Listener::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
@@ -52,7 +133,7 @@ impl Listener {
         }
     }
 
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+    fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match self {
             Listener::Tcp(l) => registry.register(l, token, Interest::READABLE),
             Listener::Unix(l, _) => registry.register(l, token, Interest::READABLE),
@@ -84,7 +165,7 @@ fn prepare(stream: &TcpStream, keepalive_s: u32) {
 }
 
 /// Opens all TCP listeners of a configuration, or says which address failed and why.
-pub(super) fn open_tcp(config: &Config) -> Result<Vec<Listener>, String> {
+fn open_tcp(config: &Config) -> Result<Vec<Listener>, String> {
     let mut listeners = Vec::new();
     if config.port == 0 {
         return Ok(listeners);
@@ -113,7 +194,7 @@ pub(super) fn open_tcp(config: &Config) -> Result<Vec<Listener>, String> {
 }
 
 /// Opens the Unix listener of a configuration, if it names one.
-pub(super) fn open_unix(config: &Config) -> Result<Option<Listener>, String> {
+fn open_unix(config: &Config) -> Result<Option<Listener>, String> {
     if config.unixsocket.is_empty() {
         return Ok(None);
     }

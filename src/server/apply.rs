@@ -3,7 +3,9 @@
 use crate::base::{alloc, sys};
 use crate::resp::error::ErrorReply;
 use crate::server::client::unusual as client_unusual;
-use crate::server::config::{Apply, Choice, LogLevel, OomScoreAdj, SetContext, SetError};
+use crate::server::config::{
+    Apply, Choice, LogLevel, OomScoreAdj, RewriteOptions, SetContext, SetError, rewrite_file,
+};
 use crate::server::state::Server;
 use crate::server::{crash, gate, log};
 
@@ -56,6 +58,23 @@ impl Server {
         Ok(())
     }
 
+    /// Writes the configuration in force back to its file.
+    pub fn rewrite_config(&self, options: &RewriteOptions) -> Result<(), ErrorReply> {
+        let Some(file) = &self.config_file else {
+            return Err("ERR The server is running without a config file".into());
+        };
+        match rewrite_file(file, &self.config, options) {
+            Ok(()) => {
+                tracing::info!("CONFIG REWRITE executed with success.");
+                Ok(())
+            }
+            Err(e) => {
+                tracing::warn!("CONFIG REWRITE failed: {e}");
+                Err(format!("ERR Rewriting config file: {}", plain(&e)).into())
+            }
+        }
+    }
+
     /// Carries out a change that CONFIG SET made to `config`. On an error the caller takes the change
     /// back and applies it again.
     fn apply(&mut self, apply: Apply) -> Result<(), String> {
@@ -69,7 +88,7 @@ impl Server {
             Apply::CrashLog => crash::set_signals_reported(self.config.crash_log_enabled)
                 .map_err(|e| e.to_string()),
             Apply::Dir => {
-                std::env::set_current_dir(self.config.dir.as_path()).map_err(|e| e.to_string())
+                std::env::set_current_dir(self.config.dir.as_path()).map_err(|e| plain(&e))
             }
             Apply::LogLevel => {
                 log::set_level(log_level(self.config.loglevel));
@@ -173,6 +192,15 @@ impl Server {
                 client.set_unusual(client_unusual::UNAUTHENTICATED, false);
             }
         }
+    }
+}
+
+/// An error of the system in its own words, without its number.
+fn plain(e: &std::io::Error) -> String {
+    let text = e.to_string();
+    match text.rsplit_once(" (os error ") {
+        Some((words, _)) => words.to_string(),
+        None => text,
     }
 }
 

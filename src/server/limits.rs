@@ -46,7 +46,29 @@ pub fn check_output(server: &mut Server, slot: Slot) {
         client.soft_limit_since_ms = None;
     }
     let too_long = soft && now_ms - over_since > limit.soft_seconds as i64 * 1000;
-    if (hard || too_long) && client.closing != Some(Closing::Now) {
+    if hard || too_long {
+        close_for_output(server, slot);
+    }
+}
+
+/// Checks replies that are about to be sent to a client against its class's hard limit. The limit is on what a client
+/// asks for, whether or not the system has room for it at this moment.
+#[inline]
+pub fn check_replies(server: &mut Server, slot: Slot, bytes: usize) -> Overrun {
+    /// What Redis keeps in the client itself does not count.
+    const UNCOUNTED: usize = 16 << 10;
+    let hard = server.config.client_output_buffer_limit.normal.hard;
+    let waiting = server.clients.at(slot).out.bytes() + bytes;
+    if hard == 0 || (waiting.saturating_sub(UNCOUNTED) as u64) <= hard {
+        return Overrun::None;
+    }
+    close_for_output(server, slot);
+    Overrun::Close
+}
+
+#[cold]
+fn close_for_output(server: &mut Server, slot: Slot) {
+    if server.clients.at(slot).closing != Some(Closing::Now) {
         tracing::warn!(
             "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
             server.describe(slot)

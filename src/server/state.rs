@@ -33,8 +33,8 @@ pub enum Shutdown {
     Restart,
 }
 
-/// Opens listeners for a configuration and keeps them for the event loop to take over, or says why
-/// that failed; the present ones stay open then.
+/// Opens the TCP listeners anew for a configuration, or says why that failed; there may be none then,
+/// and the caller tries the configuration before.
 pub type ListenFn = Box<dyn FnMut(&Config) -> Result<(), String>>;
 
 /// Everything the command thread owns, sockets aside.

@@ -311,7 +311,7 @@ pub static PARAMS: &[Param] = &[
     number("hz", HZ, "10", 0, INT).apply(Apply::Hz),
     text("ignore-warnings", at!(ignore_warnings), ""),
     number("io-threads", num!(io_threads), "1", 1, 256).flags(IMMUTABLE),
-    yes_no("io-threads-do-reads", at!(io_threads_do_reads), "no").flags(IMMUTABLE),
+    yes_no("io-threads-do-reads", at!(io_threads_do_reads), "no"),
     yes_no("jemalloc-bg-thread", at!(jemalloc_bg_thread), "yes").apply(Apply::JemallocThread),
     text("locale-collate", at!(locale_collate), "").apply(Apply::LocaleCollate),
     choice("oom-score-adj", pick!(oom_score_adj), OomScoreAdj::NAMES, "no").apply(Apply::OomScore),
