@@ -14,6 +14,9 @@
 //! the earlier star can never help, and the last star alone is moved on: the cost is at most
 //! pattern length times text length, without recursion.
 
+/// Stars that a match can pass, a run of them counted as one.
+const STARS_MAX: usize = 1000;
+
 /// Whether the whole text matches the pattern.
 pub fn matches(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
     if pattern == b"*" {
@@ -24,6 +27,7 @@ pub fn matches(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
     let mut rest_text = text;
     // Where to resume: the pattern after the last star, and the text that it was tried on.
     let mut last_star: Option<(&[u8], &[u8])> = None;
+    let mut stars = 0;
     loop {
         if rest_text.is_empty() {
             // Stars may match nothing at the end of a text, but not in an empty one. Where the
@@ -34,6 +38,10 @@ pub fn matches(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
         if let [b'*', after @ ..] = rest_pattern {
             if after.is_empty() {
                 return true;
+            }
+            stars += usize::from(after[0] != b'*');
+            if stars > STARS_MAX {
+                return false;
             }
             rest_pattern = after;
             last_star = Some((after, rest_text));
@@ -212,6 +220,24 @@ mod tests {
     }
 
     #[test]
+    fn too_many_stars() {
+        let check = |element: &str, count, expected| {
+            let pattern = element.repeat(count);
+            let text = "a".repeat(2 * STARS_MAX);
+            assert_eq!(
+                matches(pattern.as_bytes(), text.as_bytes(), false),
+                expected,
+                "{element} {count}"
+            );
+        };
+        check("*a", STARS_MAX, true);
+        check("*a", STARS_MAX + 1, false);
+        check("*", STARS_MAX + 1, true);
+        check("**?", STARS_MAX, true);
+        check("**?", STARS_MAX + 1, false);
+    }
+
+    #[test]
     fn without_case() {
         fn check(pattern: &str, text: &str, expected: bool) {
             assert_eq!(
@@ -233,7 +259,7 @@ mod tests {
 
     #[test]
     fn many_stars_stay_cheap() {
-        let pattern = b"a*".repeat(2000);
+        let pattern = b"a*".repeat(STARS_MAX);
         let text = b"a".repeat(50_000);
         assert!(matches(&pattern, &text, false));
         assert!(!matches(&[&pattern[..], b"b"].concat(), &text, false));

@@ -175,12 +175,7 @@ fn set_expiry(cx: &mut DataCx<'_>, argv: Argv<'_>, unit: Unit, command: &str) ->
         }
     };
     if at <= cx.now_ms && cx.delete_expired {
-        let lazily = cx.config.lazyfree_lazy_expire;
-        cx.delete(key, place, lazily);
-        cx.effects
-            .changed(Class::Generic, "del", cx.db_index, key.bytes);
-        cx.effects
-            .rewrite(&[if lazily { b"UNLINK" } else { b"DEL" }, key.bytes]);
+        cx.delete_as_expired(key, place);
     } else {
         cx.db_mut().set_expiry(key, place, Some(at));
         cx.effects

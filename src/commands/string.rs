@@ -278,10 +278,7 @@ fn getex(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     reply_string(cx, place)?;
     match at {
         Some(at) if at <= cx.now_ms => {
-            cx.delete(key, place, cx.config.lazyfree_lazy_expire);
-            cx.effects
-                .changed(Class::Generic, "del", cx.db_index, key.bytes);
-            cx.effects.rewrite(&[b"DEL", key.bytes]);
+            cx.delete_as_expired(key, place);
         }
         Some(at) => {
             cx.db_mut().set_expiry(key, place, Some(at));

@@ -272,6 +272,17 @@ impl DataCx<'_> {
         }
     }
 
+    /// Deletes a key that was given an expiry which has passed, with all that follows from it.
+    pub fn delete_as_expired(&mut self, key: Key<'_>, place: Place) {
+        let lazily = self.config.lazyfree_lazy_expire;
+        self.delete(key, place, lazily);
+        self.stats.expired += 1;
+        self.effects
+            .changed(Class::Generic, "del", self.db_index, key.bytes);
+        let command: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
+        self.effects.rewrite(&[command, key.bytes]);
+    }
+
     /// Deletes a key that was looked up before. The event is the caller's.
     pub fn delete(&mut self, key: Key<'_>, place: Place, lazily: bool) {
         self.keyspace.remove(self.db_index, key, place, lazily);
