@@ -105,6 +105,7 @@ fn authenticate(cx: &mut ServerCx<'_>, user: &[u8], given: &[u8]) -> Outcome {
     }
     let client = cx.client_mut();
     client.user = None;
+    client.was_authenticated = true;
     client.set_unusual(unusual::UNAUTHENTICATED, false);
     Ok(())
 }

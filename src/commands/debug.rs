@@ -50,7 +50,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "aof-flush-sleep", arguments: (1, 1), usage: "AOF-FLUSH-SLEEP <microseconds>", text: NO_EFFECT, run: ignore },
     Subcommand { name: "assert", arguments: (0, MANY), usage: "ASSERT", text: "Crash as if a program error had been found.", run: crash_by_assertion },
     Subcommand { name: "change-repl-id", arguments: (0, 0), usage: "CHANGE-REPL-ID", text: NO_EFFECT, run: ignore },
-    Subcommand { name: "client-enforce-reply-list", arguments: (1, 1), usage: "CLIENT-ENFORCE-REPLY-LIST <0|1>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "client-enforce-reply-list", arguments: (1, 1), usage: "CLIENT-ENFORCE-REPLY-LIST <0|1>", text: "With 1, every reply counts as a large one against limits.", run: enforce_reply_list },
     Subcommand { name: "config-rewrite-force-all", arguments: (0, 0), usage: "CONFIG-REWRITE-FORCE-ALL", text: "Like CONFIG REWRITE, but with every parameter.", run: rewrite_all },
     Subcommand { name: "crash-and-recover", arguments: (0, MANY), usage: "CRASH-AND-RECOVER [<milliseconds>]", text: "Start the program anew after a delay, without saving.", run: restart },
     Subcommand { name: "delay-rdb-client-free-seconds", arguments: (1, 1), usage: "DELAY-RDB-CLIENT-FREE-SECONDS <seconds>", text: NO_EFFECT, run: ignore },
@@ -138,6 +138,12 @@ fn packed_threshold(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
             );
         }
     }
+    Ok(())
+}
+
+fn enforce_reply_list(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    cx.server.replies_count_large = integer(argv.at(2))? != 0;
+    cx.reply.ok();
     Ok(())
 }
 

@@ -231,7 +231,7 @@ impl EventLoop {
             self.ready.push(slot);
         }
         let client = self.server.clients.at_mut(slot);
-        client.query = Vec::new();
+        client.query.clear();
         if postponed {
             client.query.extend_from_slice(&inbox[used..from + read]);
             return used;
@@ -256,8 +256,10 @@ impl EventLoop {
             return;
         }
         let announced = client.progress.bytes_needed().min(limits::ANNOUNCED_MAX);
-        client.query.reserve_exact(rest.len().max(announced));
+        let room = rest.len().max(announced).max(limits::QUERY_ROOM_MIN);
+        client.query.reserve_exact(room);
         client.query.extend_from_slice(rest);
+        client.query_peak = client.query_peak.max(rest.len());
     }
 
     /// Reads more of a large request into the client's own buffer, and runs it from there when it is
@@ -295,14 +297,15 @@ impl EventLoop {
             client.query.extend_from_slice(&query[cut.rest..]);
             return;
         }
-        if cut.rest == 0 {
-            client.query = query;
-        } else if cut.rest < query.len() {
-            client.query = query[cut.rest..].to_vec();
-            if cut.again {
-                self.ready.push(slot);
-            }
+        client.query_peak = client.query_peak.max(query.len());
+        if cut.again && cut.rest < query.len() {
+            self.ready.push(slot);
         }
+        query.drain(..cut.rest);
+        if query.capacity() > limits::QUERY_ROOM_KEPT_MAX && cut.rest > 0 {
+            query.shrink_to_fit();
+        }
+        client.query = query;
     }
 
     /// Reads from a client's socket; `None` if there is nothing, or an end, which is noted.
@@ -406,10 +409,11 @@ impl EventLoop {
         let Some(Some(connection)) = self.connections.get_mut(slot) else {
             return;
         };
-        if limits::check_replies(&mut self.server, slot, to - from) == Overrun::Close {
+        if limits::refuse_reply(&mut self.server, slot, to - from) {
             return;
         }
         let client = self.server.clients.at_mut(slot);
+        client.reply_peak = client.reply_peak.max(to - from);
         let mut sent = 0;
         if client.out.is_empty() && connection.writable {
             let result = match self.reply.contiguous(from, to) {

@@ -95,10 +95,16 @@ pub struct Client {
     pub last_command: Option<crate::server::registry::CommandId>,
     /// Received bytes that are not a whole request yet, or must wait.
     pub query: Vec<u8>,
+    /// The longest that `query` was since the last look at it.
+    pub query_peak: usize,
     /// How far the request in `query` was understood.
     pub progress: Progress,
     /// What could not be sent at once.
     pub out: OutQueue,
+    /// The most bytes of replies that it was sent at once, lately.
+    pub reply_peak: usize,
+    /// Since when, in milliseconds of the Unix clock.
+    pub reply_peak_ms: i64,
     /// Commands run.
     pub commands: u64,
     /// Bytes received.
@@ -111,6 +117,8 @@ pub struct Client {
     pub local: Endpoint,
     /// The descriptor, to show.
     pub fd: i32,
+    /// It has authenticated once, whatever it is now.
+    pub was_authenticated: bool,
     /// The user it runs as; `None` is `default`.
     pub user: Option<Box<str>>,
     /// What only some clients set.
@@ -155,14 +163,18 @@ impl Client {
             soft_limit_since_ms: None,
             last_command: None,
             query: Vec::new(),
+            query_peak: 0,
             progress: Progress::default(),
             out: OutQueue::default(),
+            reply_peak: 0,
+            reply_peak_ms: now_ms,
             commands: 0,
             bytes_in: 0,
             bytes_out: 0,
             peer,
             local,
             fd,
+            was_authenticated: false,
             user: None,
             label: None,
         }
@@ -340,6 +352,11 @@ impl Clients {
     /// The client of an id.
     pub fn by_id(&self, id: u64) -> Option<&Client> {
         self.by_id.get(&id).map(|&slot| self.at(slot))
+    }
+
+    /// The number of slots, taken or free.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
     }
 
     /// The number of clients.

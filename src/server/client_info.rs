@@ -18,10 +18,15 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
         .map_or("NULL", |id| server.commands.get(id).full_name.as_str());
     let (out_chunks, out_bytes) = (client.out.chunks().len(), client.out.bytes());
     let query_free = client.query.capacity() - client.query.len();
+    // All clients share one reply buffer; this is the room that this one's replies took of it lately.
+    let reply_room = client
+        .reply_peak
+        .next_power_of_two()
+        .clamp(1 << 10, 16 << 10);
     let total = size_of::<Client>() + client.query.capacity() + out_bytes + request_bytes;
     format!(
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub=0 psub=0 ssub=0 multi=-1 watch=0 \
-         qbuf={} qbuf-free={query_free} argv-mem={request_bytes} multi-mem=0 rbs=0 rbp=0 obl=0 oll={out_chunks} \
+         qbuf={} qbuf-free={query_free} argv-mem={request_bytes} multi-mem=0 rbs={reply_room} rbp={} obl=0 oll={out_chunks} \
          omem={out_bytes} tot-mem={total} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} \
          tot-net-in={} tot-net-out={} tot-cmds={}",
         client.id,
@@ -35,6 +40,7 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
         if client.can_redirect { "r" } else { "" },
         client.db,
         client.query.len(),
+        client.reply_peak,
         if client.out.is_empty() { "r" } else { "rw" },
         client.user(),
         if client.proto == Proto::Resp3 { 3 } else { 2 },

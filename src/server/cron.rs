@@ -2,11 +2,11 @@
 
 use crate::base::{alloc, clock, sys};
 use crate::keyspace::expire;
-use crate::server::client::Closing;
 use crate::server::gate;
 use crate::server::info;
 use crate::server::state::{Server, Shutdown};
 use crate::server::stats::Counters;
+use crate::server::upkeep;
 
 /// Rates are sampled this often.
 const SAMPLE_MS: i64 = 100;
@@ -18,12 +18,15 @@ pub fn run(server: &mut Server) -> i64 {
     let now_ms = server.now_ms();
     let began_us = clock::mono_us();
     check_signals(server);
+    if server.unusual & gate::unusual::PAUSED != 0 {
+        server.pause_is_over();
+    }
     if !server.cron_paused {
         sample(server, now_ms);
         if server.active_expire && server.unusual & gate::unusual::PAUSED == 0 {
             expire_cycle(server);
         }
-        close_idle_clients(server, now_ms);
+        upkeep::visit_some(server, runs_a_second(server));
         crate::base::slab::collect(64);
         if now_ms - server.info_kept_ms >= INFO_KEPT_MS {
             server.info_kept_ms = now_ms;
@@ -31,7 +34,11 @@ pub fn run(server: &mut Server) -> i64 {
         }
     }
     server.stats.cron_us += clock::mono_us() - began_us;
-    1000 / server.config.hz.clamp(1, 500) as i64
+    1000 / runs_a_second(server) as i64
+}
+
+fn runs_a_second(server: &Server) -> usize {
+    server.config.hz.clamp(1, 500) as usize
 }
 
 /// Whether a signal asked for an end.
@@ -71,24 +78,6 @@ fn sample(server: &mut Server, now_ms: i64) {
             loop_us: server.stats.loop_us,
         };
         server.stats.rates.sample(clock::unix_us(), counters);
-    }
-}
-
-/// Closes clients that were silent for longer than `timeout`.
-fn close_idle_clients(server: &mut Server, now_ms: i64) {
-    let limit_s = server.config.timeout as i64;
-    if limit_s == 0 || now_ms - server.idle_checked_ms < 1000 {
-        return;
-    }
-    server.idle_checked_ms = now_ms;
-    let idle = |c: &&crate::server::client::Client| {
-        now_ms - c.active_ms > limit_s * 1000
-            && c.unusual & crate::server::client::unusual::MONITOR == 0
-    };
-    let slots: Vec<_> = server.clients.iter().filter(idle).map(|c| c.slot).collect();
-    for slot in slots {
-        tracing::debug!("Closing idle client");
-        server.close_client(slot, Closing::Now);
     }
 }
 

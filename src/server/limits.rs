@@ -1,10 +1,22 @@
 //! Limits on what a client may cost: connections, unfinished requests, unsent replies.
 
-use crate::server::client::{Closing, Endpoint, Slot};
+use crate::server::client::{Client, Closing, Endpoint, Slot};
 use crate::server::state::Server;
 
 /// Memory reserved ahead for a request on the word of its header.
 pub const ANNOUNCED_MAX: usize = 1 << 20;
+
+/// Room that a client's own buffer has at least, once it has one.
+pub const QUERY_ROOM_MIN: usize = 16 << 10;
+
+/// Room that a client's own buffer keeps when its request has run, until the client's upkeep.
+pub const QUERY_ROOM_KEPT_MAX: usize = 1 << 20;
+
+/// Replies of at most this many bytes do not count against the limits if the socket takes them.
+const REPLY_SMALL_MAX: usize = 16 << 10;
+
+/// Bytes that may wait for a client that never authenticated and must.
+const STRANGER_OUTPUT_MAX: usize = 1 << 10;
 
 /// Whether a client went too far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,53 +41,74 @@ pub fn check_query(server: &mut Server, slot: Slot, bytes: usize) -> Overrun {
     Overrun::Close
 }
 
+/// Whether a client gets no reply of this size, because that would exceed a hard limit: it is being
+/// closed then, and sent nothing of it.
+#[inline]
+pub fn refuse_reply(server: &mut Server, slot: Slot, bytes: usize) -> bool {
+    let client = server.clients.at(slot);
+    if bytes <= REPLY_SMALL_MAX && client.is_authenticated() {
+        return false;
+    }
+    look_at_reply(server, slot, bytes)
+}
+
+#[cold]
+fn look_at_reply(server: &mut Server, slot: Slot, bytes: usize) -> bool {
+    let counted = if server.replies_count_large {
+        bytes + REPLY_SMALL_MAX
+    } else {
+        bytes
+    };
+    let client = server.clients.at(slot);
+    let waiting = client.out.bytes()
+        + if counted <= REPLY_SMALL_MAX {
+            0
+        } else {
+            counted
+        };
+    let refused = exceeds_hard_limit(server, client, waiting);
+    if refused {
+        close_for_output(server, slot);
+    }
+    refused
+}
+
+fn exceeds_hard_limit(server: &Server, client: &Client, waiting: usize) -> bool {
+    let limit = server.config.client_output_buffer_limit.normal.hard as usize;
+    let is_stranger = !client.is_authenticated() && !client.was_authenticated;
+    (limit != 0 && waiting > limit) || (is_stranger && waiting > STRANGER_OUTPUT_MAX)
+}
+
 /// Checks what waits to be sent to a client against its class's limits, hard and soft.
 pub fn check_output(server: &mut Server, slot: Slot) {
     let now_ms = server.now_ms();
+    let limit = server.config.client_output_buffer_limit.normal;
     let client = server.clients.at_mut(slot);
-    let limit = &server.config.client_output_buffer_limit.normal;
-    let waiting = client.out.bytes() as u64;
-    let hard = limit.hard != 0 && waiting > limit.hard;
-    let soft = limit.soft != 0 && waiting > limit.soft;
-    let over_since = if soft {
-        *client.soft_limit_since_ms.get_or_insert(now_ms)
-    } else {
-        now_ms
+    let waiting = client.out.bytes();
+    let soft = limit.soft != 0 && waiting as u64 > limit.soft;
+    let over_since = match soft {
+        true => *client.soft_limit_since_ms.get_or_insert(now_ms),
+        false => now_ms,
     };
     if !soft {
         client.soft_limit_since_ms = None;
     }
     let too_long = soft && now_ms - over_since > limit.soft_seconds as i64 * 1000;
-    if hard || too_long {
+    if too_long || exceeds_hard_limit(server, server.clients.at(slot), waiting) {
         close_for_output(server, slot);
     }
 }
 
-/// Checks replies that are about to be sent to a client against its class's hard limit. The limit is on what a client
-/// asks for, whether or not the system has room for it at this moment.
-#[inline]
-pub fn check_replies(server: &mut Server, slot: Slot, bytes: usize) -> Overrun {
-    /// What Redis keeps in the client itself does not count.
-    const UNCOUNTED: usize = 16 << 10;
-    let hard = server.config.client_output_buffer_limit.normal.hard;
-    let waiting = server.clients.at(slot).out.bytes() + bytes;
-    if hard == 0 || (waiting.saturating_sub(UNCOUNTED) as u64) <= hard {
-        return Overrun::None;
-    }
-    close_for_output(server, slot);
-    Overrun::Close
-}
-
-#[cold]
 fn close_for_output(server: &mut Server, slot: Slot) {
-    if server.clients.at(slot).closing != Some(Closing::Now) {
-        tracing::warn!(
-            "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
-            server.describe(slot)
-        );
-        server.stats.output_limit_disconnections += 1;
-        server.close_client(slot, Closing::Now);
+    if server.clients.at(slot).closing == Some(Closing::Now) {
+        return;
     }
+    tracing::warn!(
+        "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+        server.describe(slot)
+    );
+    server.stats.output_limit_disconnections += 1;
+    server.close_client(slot, Closing::Now);
 }
 
 /// What a new connection is told if it cannot stay.

@@ -25,4 +25,5 @@ pub mod slowlog;
 pub mod state;
 pub mod stats;
 pub mod supervise;
+pub mod upkeep;
 pub mod usage;

@@ -79,6 +79,8 @@ pub struct Server {
     pub active_expire: bool,
     /// Whether nothing happens by the clock (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
+    /// Whether every reply counts as a large one (DEBUG CLIENT-ENFORCE-REPLY-LIST).
+    pub replies_count_large: bool,
     /// A wish to end.
     pub shutdown: Option<Shutdown>,
     /// Opens the listening sockets anew, as the configuration says; the event loop provides it.
@@ -91,8 +93,8 @@ pub struct Server {
     pub memory_at_start: usize,
     /// When rates were last sampled and idle clients looked for, in milliseconds of the Unix clock.
     pub sampled_ms: i64,
-    /// The same for idle clients.
-    pub idle_checked_ms: i64,
+    /// The client that was last looked after by the clock.
+    pub upkeep_slot: Slot,
     /// The same for what a crash report shows of INFO.
     pub info_kept_ms: i64,
     /// The same for the time zone.
@@ -153,13 +155,14 @@ impl Server {
             postponed: Vec::new(),
             active_expire: true,
             cron_paused: false,
+            replies_count_large: false,
             shutdown: None,
             listen: None,
             oom_score_before: None,
             started_ms: now_us / 1000,
             memory_at_start: alloc::used_memory(),
             sampled_ms: 0,
-            idle_checked_ms: 0,
+            upkeep_slot: 0,
             info_kept_ms: 0,
             zone_read_ms: 0,
             request_bytes: 0,
