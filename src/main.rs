@@ -10,6 +10,7 @@ use cinnabar::server::log::{self, LogSettings, SyslogSettings};
 use cinnabar::server::state::{Server, Shutdown};
 use cinnabar::server::supervise::{self, PidFile, Supervision, Supervisor};
 use cinnabar::server::{crash, info};
+use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,10 @@ use tracing::{error, info, warn};
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn main() -> ExitCode {
-    match args::parse(std::env::args_os()) {
+    // Read once: the arguments' memory then belongs to the process title.
+    let given: Vec<OsString> = std::env::args_os().collect();
+    let title = sys::claim_title_area();
+    match args::parse(given.clone()) {
         Invocation::Inform(text) => {
             println!("{}", text.trim_end());
             ExitCode::SUCCESS
@@ -30,7 +34,12 @@ fn main() -> ExitCode {
         }
         Invocation::Run(start) if start.check_only => check(load(&start)),
         Invocation::Run(start) => match load(&start) {
-            Ok((config, loaded)) => run(&start, config, loaded),
+            Ok((config, loaded)) => {
+                if let Err(e) = title {
+                    eprintln!("The process title can't be set: {e}");
+                }
+                run(&given, &start, config, loaded)
+            }
             Err(faults) => {
                 eprint!("{}", faults[0].fatal_text(VERSION));
                 ExitCode::FAILURE
@@ -76,7 +85,7 @@ fn check(loaded: Result<(Config, Loaded), Vec<Fault>>) -> ExitCode {
 }
 
 /// Runs the server with a good configuration, to its end.
-fn run(start: &Start, config: Config, loaded: Loaded) -> ExitCode {
+fn run(given: &[OsString], start: &Start, config: Config, loaded: Loaded) -> ExitCode {
     // A restart runs the same command line in the same place.
     let (executable, origin) = (std::env::current_exe(), std::env::current_dir());
     let supervisor = Supervisor::detect(supervision(&config));
@@ -98,7 +107,7 @@ fn run(start: &Start, config: Config, loaded: Loaded) -> ExitCode {
     announce(start, &loaded);
     let pid_file = pid_file(&config);
     supervisor.stop_for_upstart();
-    match serve(config, loaded, &supervisor) {
+    match serve(given, config, loaded, &supervisor) {
         Ok(Shutdown::Exit) => {
             remove(pid_file);
             warn!("Cinnabar is now ready to exit, bye bye...");
@@ -106,7 +115,7 @@ fn run(start: &Start, config: Config, loaded: Loaded) -> ExitCode {
         }
         Ok(Shutdown::Restart) => {
             remove(pid_file);
-            restart(executable, origin)
+            restart(given, executable, origin)
         }
         Err(reason) => {
             warn!("{reason}");
@@ -136,12 +145,20 @@ fn announce(start: &Start, loaded: &Loaded) {
 }
 
 /// Builds the server, serves, and says how that ended.
-fn serve(mut config: Config, loaded: Loaded, supervisor: &Supervisor) -> Result<Shutdown, String> {
+fn serve(
+    given: &[OsString],
+    mut config: Config,
+    loaded: Loaded,
+    supervisor: &Supervisor,
+) -> Result<Shutdown, String> {
     std::env::set_current_dir(config.dir.as_path())
         .map_err(|e| format!("Can't chdir to '{}': {e}", config.dir.to_text()))?;
     prepare_process(&mut config);
     let mut server = Server::new(config, commands::FAMILIES, hash::process(), Rng::from_os());
     server.config_file = loaded.file;
+    server.name = given
+        .first()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     server.apply_start_up_config()?;
     crash::add_section("INFO OUTPUT", info::last_text);
     let mut event_loop = EventLoop::new(server)?;
@@ -261,14 +278,14 @@ fn remove(pid_file: Option<PidFile>) {
 }
 
 /// Becomes a new process with the same arguments.
-fn restart(executable: std::io::Result<PathBuf>, origin: std::io::Result<PathBuf>) -> ExitCode {
+fn restart(
+    given: &[OsString],
+    executable: std::io::Result<PathBuf>,
+    origin: std::io::Result<PathBuf>,
+) -> ExitCode {
     let restarted = executable.and_then(|program| {
         std::env::set_current_dir(origin?)?;
-        Err::<(), _>(
-            Command::new(program)
-                .args(std::env::args_os().skip(1))
-                .exec(),
-        )
+        Err::<(), _>(Command::new(program).args(&given[1..]).exec())
     });
     if let Err(e) = restarted {
         error!("Can't restart: {e}");

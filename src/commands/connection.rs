@@ -228,7 +228,8 @@ fn hello(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
         reply.bulk(key.as_bytes());
         reply.bulk(value.as_bytes());
     };
-    cx.reply.map(7);
+    let zone = cx.server.config.availability_zone.to_text();
+    cx.reply.map(if zone.is_empty() { 7 } else { 8 });
     text(cx.reply, "server", "redis");
     text(cx.reply, "version", VERSION);
     cx.reply.bulk(b"proto");
@@ -239,6 +240,9 @@ fn hello(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     text(cx.reply, "role", "master");
     cx.reply.bulk(b"modules");
     cx.reply.array(0);
+    if !zone.is_empty() {
+        text(cx.reply, "availability_zone", &zone);
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use crate::server::config::{
     Apply, Choice, LogLevel, OomScoreAdj, RewriteOptions, SetContext, SetError, rewrite_file,
 };
 use crate::server::state::Server;
-use crate::server::{crash, gate, log};
+use crate::server::{crash, gate, log, supervise};
 
 impl Server {
     /// Brings everything in line with the configuration that the server starts with.
@@ -16,6 +16,7 @@ impl Server {
             self.commands.rename(&renamed.from, &renamed.to)?;
         }
         self.note_config();
+        self.apply_title();
         self.apply_oom_score()
     }
 
@@ -102,6 +103,10 @@ impl Server {
             Apply::OomScore => self
                 .apply_oom_score()
                 .map_err(|_| "Failed to set current oom_score_adj. Check server logs.".into()),
+            Apply::ProcTitle => {
+                self.apply_title();
+                Ok(())
+            }
             Apply::RequirePass => {
                 self.let_in_without_password();
                 Ok(())
@@ -119,7 +124,6 @@ impl Server {
             | Apply::LocaleCollate
             | Apply::LogFormat
             | Apply::MinReplicas
-            | Apply::ProcTitle
             | Apply::ReplBacklog
             | Apply::SlowlogLength
             | Apply::Tls
@@ -133,6 +137,36 @@ impl Server {
         self.stats.reset();
         self.commands.reset_stats();
         self.keyspace.lazyfree.reset_stats();
+    }
+
+    /// Shows in the process title what `proc-title-template` says.
+    fn apply_title(&self) {
+        let config = &self.config;
+        if !config.set_proc_title {
+            return;
+        }
+        let value = |name: &str| {
+            Some(match name {
+                "title" => self.name.clone(),
+                "listen-addr" if config.port == 0 => config.unixsocket.to_text(),
+                "listen-addr" => {
+                    let host = config.bind.first().map_or("*", String::as_str);
+                    format!("{}:{}", host.trim_start_matches('-'), config.port)
+                }
+                "server-mode" => String::new(),
+                "port" => config.port.to_string(),
+                "tls-port" => config.tls_port.to_string(),
+                "unixsocket" => config.unixsocket.to_text(),
+                "config-file" => self
+                    .config_file
+                    .as_ref()
+                    .map_or_else(String::new, |f| f.display().to_string()),
+                _ => return None,
+            })
+        };
+        if let Some(title) = supervise::expand_title(&config.proc_title_template.to_text(), value) {
+            sys::set_process_title(title.trim_end().as_bytes());
+        }
     }
 
     /// Makes sure that there are descriptors for `maxclients`.

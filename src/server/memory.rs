@@ -36,7 +36,7 @@ impl Breakdown {
             resident: sys::resident_bytes() as usize,
             clients: server.clients.iter().map(client_bytes).sum(),
             tables: dbs
-                .filter(|(_, db)| !db.is_empty())
+                .filter(|(_, db)| db.table().buckets() > 0)
                 .map(|(index, db)| (index, db.table().bytes()))
                 .collect(),
             keys: server.keyspace.iter().map(|db| db.len()).sum(),

@@ -45,6 +45,8 @@ pub struct Server {
     pub config_file: Option<PathBuf>,
     /// The program.
     pub executable: PathBuf,
+    /// The name it was called by.
+    pub name: String,
     /// Chosen at random at each start.
     pub run_id: String,
     /// The name of the data set's history, chosen at random at each start.
@@ -139,6 +141,7 @@ impl Server {
             config,
             config_file: None,
             executable: std::env::current_exe().unwrap_or_default(),
+            name: String::new(),
             run_id: rng::hex_id(ID_DIGITS),
             replication_id: rng::hex_id(ID_DIGITS),
             commands: Registry::new(families),
