@@ -139,8 +139,12 @@ fn quit(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     Ok(())
 }
 
+/// What Redis says to a number that its C type does not hold.
+const NOT_AN_INT: ErrorReply =
+    ErrorReply::Fixed("ERR value is out of range, value must between -2147483648 and 2147483647");
+
 fn select(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
-    let index = i32::try_from(integer(argv.at(1))?).map_err(|_| error::NOT_AN_INTEGER)?;
+    let index = i32::try_from(integer(argv.at(1))?).map_err(|_| NOT_AN_INT)?;
     match usize::try_from(index) {
         Ok(index) if index < cx.server.keyspace.count() => cx.client_mut().db = index,
         _ => return Err(error::DB_INDEX_OUT_OF_RANGE),

@@ -4,6 +4,7 @@ mod doctor;
 mod graph;
 
 use super::help;
+use crate::resp::error::quotable;
 use crate::resp::error::{ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
@@ -125,7 +126,12 @@ fn graph(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     let event = argv.at(2);
     let Some(series) = cx.server.latency.get(event) else {
         return Err(ErrorReply::Bytes(
-            [b"ERR No samples available for event '", event, b"'"].concat(),
+            [
+                b"ERR No samples available for event '",
+                quotable(event, usize::MAX),
+                b"'",
+            ]
+            .concat(),
         ));
     };
     let text = graph::draw(

@@ -248,16 +248,17 @@ fn getset(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 }
 
 fn getex(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
-    let mut expiry = None;
+    let mut expiry: Option<(&[u8], Unit)> = None;
     let mut persist = false;
     let mut i = 2;
+    // An option may come again; the last one counts.
     while let Some(option) = argv.get(i) {
-        if expiry.is_some() || persist {
-            return Err(error::SYNTAX);
-        }
-        if is(option, "PERSIST") {
+        if is(option, "PERSIST") && expiry.is_none() {
             persist = true;
-        } else if let Some(unit) = Unit::of_option(option) {
+        } else if let Some(unit) = Unit::of_option(option)
+            && !persist
+            && expiry.is_none_or(|(_, given)| given == unit)
+        {
             expiry = Some((args::after(argv, i)?, unit));
             i += 1;
         } else {
@@ -318,7 +319,6 @@ impl<'a> SetOptions<'a> {
         let mut i = 3;
         while let Some(option) = argv.get(i) {
             let conditional = o.only_if_absent || o.only_if_present || o.only_if_equal.is_some();
-            let timed = o.keep_ttl || o.expiry.is_some();
             if is(option, "NX") && (!conditional || o.only_if_absent) {
                 o.only_if_absent = true;
             } else if is(option, "XX") && (!conditional || o.only_if_present) {
@@ -331,7 +331,8 @@ impl<'a> SetOptions<'a> {
             } else if is(option, "KEEPTTL") && o.expiry.is_none() {
                 o.keep_ttl = true;
             } else if let Some(unit) = Unit::of_option(option)
-                && !timed
+                && !o.keep_ttl
+                && o.expiry.is_none_or(|(_, given)| given == unit)
             {
                 o.expiry = Some((args::after(argv, i)?, unit));
                 i += 1;
@@ -554,7 +555,8 @@ fn incrbyfloat(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     };
     let by = LongDouble::parse(argv.at(2)).ok_or(error::NOT_A_FLOAT)?;
     let new = old.checked_add(by).ok_or(error::INCR_NAN)?.format_human();
-    cx.store(key, place, NewValue::from_bytes(&new), Expiry::Keep);
+    // The result stays the text that it is, integral or not.
+    cx.store(key, place, NewValue::text(&new), Expiry::Keep);
     cx.effects
         .changed(Class::String, "incrbyfloat", cx.db_index, key.bytes);
     cx.effects.rewrite(&[b"SET", key.bytes, &new, b"KEEPTTL"]);

@@ -39,6 +39,15 @@ pub enum NewValue<'a> {
 }
 
 impl<'a> NewValue<'a> {
+    /// These bytes as they are, even if they spell an integer.
+    pub fn text(bytes: &'a [u8]) -> NewValue<'a> {
+        if bytes.len() > INLINE_MAX {
+            NewValue::Raw(Box::new(RawString::from(bytes)))
+        } else {
+            NewValue::Bytes(bytes)
+        }
+    }
+
     /// The value that storing these bytes makes: an integer if they are one in canonical form.
     #[inline]
     pub fn from_bytes(bytes: &'a [u8]) -> NewValue<'a> {
@@ -47,10 +56,7 @@ impl<'a> NewValue<'a> {
         {
             return NewValue::Int(n);
         }
-        if bytes.len() > INLINE_MAX {
-            return NewValue::Raw(Box::new(RawString::from(bytes)));
-        }
-        NewValue::Bytes(bytes)
+        NewValue::text(bytes)
     }
 
     /// The value that edited bytes make. Long ones are taken out of `bytes`, not copied.

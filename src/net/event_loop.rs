@@ -29,6 +29,8 @@ const READ_MIN: usize = 16 << 10;
 const READ_MAX: usize = 64 << 10;
 /// An incomplete request larger than this is gathered in the client's own buffer.
 const GATHER_MIN: usize = 32 << 10;
+/// What one read adds to that buffer at most.
+const GATHER_MAX: usize = 256 << 10;
 /// A reply buffer is not kept beyond this.
 const REPLY_KEEP_MAX: usize = 4 << 20;
 /// Connections accepted in one iteration.
@@ -46,6 +48,8 @@ struct Connection {
     transport: Transport,
     /// Whether the last write took everything: if not, the poll says when to go on.
     writable: bool,
+    /// Whether the peer sends no more: what it sent is read to its end, which a short read is not.
+    read_closed: bool,
 }
 
 /// The event loop, which owns the server and all sockets.
@@ -164,7 +168,8 @@ impl EventLoop {
             connection.writable = true;
             self.server.attend(slot);
         }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
+        connection.read_closed |= event.is_read_closed() || event.is_error();
+        if event.is_readable() || connection.read_closed {
             self.ready.push(slot);
         }
     }
@@ -227,9 +232,6 @@ impl EventLoop {
             None if pending > 0 && !postponed && !self.is_closing(slot) => 0,
             None => return used,
         };
-        if from + read == to {
-            self.ready.push(slot);
-        }
         let client = self.server.clients.at_mut(slot);
         client.query.clear();
         if postponed {
@@ -270,14 +272,11 @@ impl EventLoop {
         let postponed = client.postponed;
         let had = query.len();
         let announced = client.progress.bytes_needed().saturating_sub(had);
-        let more = announced.clamp(READ_MAX, limits::ANNOUNCED_MAX);
+        let more = announced.clamp(READ_MAX, GATHER_MAX);
         query.reserve(more);
         query.resize(had + more, 0);
         let read = self.read(slot, &mut query[had..]);
         query.truncate(had + read.unwrap_or(0));
-        if read == Some(more) {
-            self.ready.push(slot);
-        }
         if self.is_closing(slot) {
             return;
         }
@@ -308,9 +307,11 @@ impl EventLoop {
         client.query = query;
     }
 
-    /// Reads from a client's socket; `None` if there is nothing, or an end, which is noted.
+    /// Reads from a client's socket; `None` if there is nothing, or an end, which is noted. A client
+    /// that may have sent more is ready again.
     fn read(&mut self, slot: Slot, into: &mut [u8]) -> Option<usize> {
         let connection = self.connections[slot].as_mut()?;
+        let (room, read_closed) = (into.len(), connection.read_closed);
         let end = match connection.transport.read(into) {
             Ok(0) => "Client closed connection".to_string(),
             Ok(n) => {
@@ -320,6 +321,9 @@ impl EventLoop {
                 let client = self.server.clients.at_mut(slot);
                 client.bytes_in += n as u64;
                 client.active_ms = now_ms;
+                if n == room || read_closed {
+                    self.ready.push(slot);
+                }
                 return Some(n);
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => return None,
@@ -581,6 +585,7 @@ impl EventLoop {
         self.connections[client] = Some(Connection {
             transport,
             writable: true,
+            read_closed: false,
         });
     }
 }

@@ -186,12 +186,12 @@ pub fn unknown_command<'a>(name: &[u8], args: impl Iterator<Item = &'a [u8]>) ->
         if quoted.len() >= QUOTED_BYTES_MAX {
             break;
         }
-        let shown = printable(arg, QUOTED_BYTES_MAX - quoted.len());
+        let shown = quotable(arg, QUOTED_BYTES_MAX - quoted.len());
         quoted.push(b'\'');
         quoted.extend_from_slice(shown);
         quoted.extend_from_slice(b"' ");
     }
-    let name = printable(name, QUOTED_BYTES_MAX);
+    let name = quotable(name, QUOTED_BYTES_MAX);
     ErrorReply::Bytes(
         [
             b"ERR unknown command '",
@@ -205,7 +205,7 @@ pub fn unknown_command<'a>(name: &[u8], args: impl Iterator<Item = &'a [u8]>) ->
 
 /// `container` (any case) has no subcommand `name`.
 pub fn unknown_subcommand(name: &[u8], container: &str) -> ErrorReply {
-    let name = printable(name, QUOTED_BYTES_MAX);
+    let name = quotable(name, QUOTED_BYTES_MAX);
     let container = container.to_ascii_uppercase();
     ErrorReply::Bytes(
         [
@@ -221,7 +221,7 @@ pub fn unknown_subcommand(name: &[u8], container: &str) -> ErrorReply {
 
 /// `name` is no subcommand of `container`, or was called with too few or too many arguments.
 pub fn subcommand_syntax(name: &[u8], container: &str) -> ErrorReply {
-    let name = printable(name, QUOTED_BYTES_MAX);
+    let name = quotable(name, QUOTED_BYTES_MAX);
     let container = container.to_ascii_uppercase();
     ErrorReply::Bytes(
         [
@@ -236,7 +236,7 @@ pub fn subcommand_syntax(name: &[u8], container: &str) -> ErrorReply {
 }
 
 /// What of `text` an error quotes: at most `bytes_max`, and nothing from a zero byte on.
-fn printable(text: &[u8], bytes_max: usize) -> &[u8] {
+pub fn quotable(text: &[u8], bytes_max: usize) -> &[u8] {
     let text = &text[..text.len().min(bytes_max)];
     &text[..memchr::memchr(0, text).unwrap_or(text.len())]
 }

@@ -35,6 +35,9 @@ pub fn request(
 ) -> Done {
     let start = reply.mark();
     let Resolved::Found(id) = resolved else {
+        if is_another_protocol(argv) {
+            return hang_up(server, slot);
+        }
         let refusal = gate::unresolved(server, resolved, argv);
         return refuse(server, reply, slot, None, refusal);
     };
@@ -169,6 +172,25 @@ fn log_command(
     let now_s = server.now_ms() / 1000;
     let log = server.slowlog.of_mut(kind);
     log.push(now_s, amount, argv, peer, name, len_max);
+}
+
+/// Whether this is a line of an HTTP request: somebody has a browser talk to us (cross-protocol
+/// scripting), and what follows would be commands of theirs.
+fn is_another_protocol(argv: Argv<'_>) -> bool {
+    let word = argv.at(0);
+    word.eq_ignore_ascii_case(b"post") || word.eq_ignore_ascii_case(b"host:")
+}
+
+/// Ends the connection of a client that speaks another protocol, without an answer.
+#[cold]
+fn hang_up(server: &mut Server, slot: Slot) -> Done {
+    tracing::warn!(
+        "Possible SECURITY ATTACK detected: HTTP was sent to this port, as when a browser is made to send commands. \
+         Connection from {} aborted.",
+        server.clients.at(slot).peer
+    );
+    server.close_client(slot, Closing::Now);
+    Done::Answered
 }
 
 /// Answers a request that does not run.

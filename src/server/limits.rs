@@ -4,7 +4,7 @@ use crate::server::client::{Client, Closing, Endpoint, Slot};
 use crate::server::state::Server;
 
 /// Memory reserved ahead for a request on the word of its header.
-pub const ANNOUNCED_MAX: usize = 1 << 20;
+pub const ANNOUNCED_MAX: usize = 64 << 10;
 
 /// Room that a client's own buffer has at least, once it has one.
 pub const QUERY_ROOM_MIN: usize = 16 << 10;

@@ -48,6 +48,8 @@ DIFFERENCES = [
     ('bitcount', (r'-ERR ', r':0\r'), 'arguments are checked before the key since 7.2'),
     ('bitcount', (r'-ERR syntax error', r'-ERR value is not', 5), 'the unit is checked before the numbers since 8.1'),
     ('bitpos', (r'-ERR ', r':(0|-1)\r'), 'arguments are checked before the key since 7.2'),
+    ('bitfield', (r'-ERR bit offset', r'\*'), 'an offset beyond 64 bits wraps around in the reference'),
+    ('bitfield_ro', (r'-ERR bit offset', r'\*'), 'an offset beyond 64 bits wraps around in the reference'),
     ('scan', (r'-ERR unknown type name', r'\*2|-ERR'), 'unknown types are refused, at once, since 8.0'),
     ('scan', (r'-ERR invalid cursor', r'\*2|-ERR'), 'cursors must be plain numbers since 8.0'),
     ('scan', (r'-ERR syntax error|\*2', r'-ERR invalid cursor'), 'cursors are read differently since 8.0'),

@@ -1,6 +1,7 @@
 //! The filters of CLIENT LIST and CLIENT KILL.
 
 use super::super::args::{self, integer, is};
+use crate::resp::error::quotable;
 use crate::resp::error::{self, ErrorReply};
 use crate::resp::request::Argv;
 use crate::server::client::{Client, Closing, Slot};
@@ -36,7 +37,12 @@ impl Kind {
             _ if is(name, "slave") || is(name, "replica") => Ok(Kind::Replica),
             _ if is(name, "pubsub") => Ok(Kind::Pubsub),
             _ => Err(ErrorReply::Bytes(
-                [b"ERR Unknown client type '", name, b"'"].concat(),
+                [
+                    b"ERR Unknown client type '",
+                    quotable(name, usize::MAX),
+                    b"'",
+                ]
+                .concat(),
             )),
         }
     }
