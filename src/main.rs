@@ -10,6 +10,7 @@ use cinnabar::server::log::{self, LogSettings, SyslogSettings};
 use cinnabar::server::state::{Server, Shutdown};
 use cinnabar::server::supervise::{self, PidFile, Supervision, Supervisor};
 use cinnabar::server::{crash, info};
+use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,7 @@ fn check(loaded: Result<(Config, Loaded), Vec<Fault>>) -> ExitCode {
 fn run(start: &Start, config: Config, loaded: Loaded) -> ExitCode {
     // A restart runs the same command line in the same place.
     let (executable, origin) = (std::env::current_exe(), std::env::current_dir());
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let supervisor = Supervisor::detect(supervision(&config));
     if config.daemonize
         && !supervisor.is_supervised()
@@ -87,12 +89,21 @@ fn run(start: &Start, config: Config, loaded: Loaded) -> ExitCode {
         eprintln!("Can't run in the background: {e}");
         return ExitCode::FAILURE;
     }
+    // The title takes the place of the arguments, which are not read from there again.
+    let title = if config.set_proc_title {
+        sys::claim_title_area()
+    } else {
+        Ok(())
+    };
     if let Err(e) = log::init(log_settings(&config)) {
         eprintln!("Can't open log file: {e}");
         return ExitCode::FAILURE;
     }
     if let Err(e) = crash::install() {
         warn!("Crashes will go unreported: {e}");
+    }
+    if let Err(e) = title {
+        warn!("The process keeps its title: {e}");
     }
     clock::calibrate();
     announce(start, &loaded);
@@ -106,7 +117,7 @@ fn run(start: &Start, config: Config, loaded: Loaded) -> ExitCode {
         }
         Ok(Shutdown::Restart) => {
             remove(pid_file);
-            restart(executable, origin)
+            restart(executable, origin, &arguments)
         }
         Err(reason) => {
             warn!("{reason}");
@@ -261,14 +272,14 @@ fn remove(pid_file: Option<PidFile>) {
 }
 
 /// Becomes a new process with the same arguments.
-fn restart(executable: std::io::Result<PathBuf>, origin: std::io::Result<PathBuf>) -> ExitCode {
+fn restart(
+    executable: std::io::Result<PathBuf>,
+    origin: std::io::Result<PathBuf>,
+    arguments: &[OsString],
+) -> ExitCode {
     let restarted = executable.and_then(|program| {
         std::env::set_current_dir(origin?)?;
-        Err::<(), _>(
-            Command::new(program)
-                .args(std::env::args_os().skip(1))
-                .exec(),
-        )
+        Err::<(), _>(Command::new(program).args(arguments).exec())
     });
     if let Err(e) = restarted {
         error!("Can't restart: {e}");

@@ -7,7 +7,7 @@ use crate::server::config::{
     Apply, Choice, LogLevel, OomScoreAdj, RewriteOptions, SetContext, SetError, rewrite_file,
 };
 use crate::server::state::Server;
-use crate::server::{crash, gate, log};
+use crate::server::{crash, gate, log, supervise};
 
 impl Server {
     /// Brings everything in line with the configuration that the server starts with.
@@ -16,6 +16,7 @@ impl Server {
             self.commands.rename(&renamed.from, &renamed.to)?;
         }
         self.note_config();
+        self.apply_title()?;
         self.apply_oom_score()
     }
 
@@ -79,12 +80,15 @@ impl Server {
     /// back and applies it again.
     fn apply(&mut self, apply: Apply) -> Result<(), String> {
         match apply {
+            // The title shows the address.
             Apply::Bind => self
                 .reopen_listeners()
-                .map_err(|_| "Failed to bind to specified addresses.".into()),
+                .map_err(|_| "Failed to bind to specified addresses.".into())
+                .and_then(|()| self.apply_title()),
             Apply::Port => self
                 .reopen_listeners()
-                .map_err(|_| "Unable to listen on this port. Check server logs.".into()),
+                .map_err(|_| "Unable to listen on this port. Check server logs.".into())
+                .and_then(|()| self.apply_title()),
             Apply::CrashLog => crash::set_signals_reported(self.config.crash_log_enabled)
                 .map_err(|e| e.to_string()),
             Apply::Dir => {
@@ -102,6 +106,7 @@ impl Server {
             Apply::OomScore => self
                 .apply_oom_score()
                 .map_err(|_| "Failed to set current oom_score_adj. Check server logs.".into()),
+            Apply::ProcTitle => self.apply_title(),
             Apply::RequirePass => {
                 self.let_in_without_password();
                 Ok(())
@@ -119,13 +124,43 @@ impl Server {
             | Apply::LocaleCollate
             | Apply::LogFormat
             | Apply::MinReplicas
-            | Apply::ProcTitle
             | Apply::ReplBacklog
             | Apply::SlowlogLength
             | Apply::Tls
             | Apply::TlsPort
             | Apply::Watchdog => Ok(()),
         }
+    }
+
+    /// Has `ps` show the process as `proc-title-template` says.
+    fn apply_title(&self) -> Result<(), String> {
+        if !self.config.set_proc_title {
+            return Ok(());
+        }
+        let template = self.config.proc_title_template.to_text();
+        let title = supervise::expand_title(&template, |name| self.title_variable(name))
+            .ok_or("failed to set process title")?;
+        sys::set_process_title(title.trim().as_bytes());
+        Ok(())
+    }
+
+    fn title_variable(&self, name: &str) -> Option<String> {
+        let config = &self.config;
+        let file = self.config_file.as_deref().unwrap_or("".as_ref());
+        Some(match name {
+            "title" => self.program.to_string_lossy().into_owned(),
+            "listen-addr" if config.port == 0 => config.unixsocket.to_text(),
+            "listen-addr" => {
+                let address = config.bind.first().map_or("*", String::as_str);
+                format!("{}:{}", address.trim_start_matches('-'), config.port)
+            }
+            "server-mode" => String::new(),
+            "port" => config.port.to_string(),
+            "tls-port" => config.tls_port.to_string(),
+            "unixsocket" => config.unixsocket.to_text(),
+            "config-file" => file.display().to_string(),
+            _ => return None,
+        })
     }
 
     /// Counts from zero again (CONFIG RESETSTAT).
@@ -207,4 +242,61 @@ fn plain(e: &std::io::Error) -> String {
 /// The log's name for a level of the configuration.
 pub fn log_level(level: LogLevel) -> log::LogLevel {
     log::LogLevel::from_name(level.name()).unwrap_or(log::LogLevel::Notice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{hash, rng::Rng};
+    use crate::server::config::Config;
+
+    fn server() -> Server {
+        Server::new(Config::default(), &[], hash::process(), Rng::from_seed(1))
+    }
+
+    #[test]
+    fn what_cannot_be_applied_is_taken_back() {
+        let mut server = server();
+        server.listen = Some(Box::new(|config| match config.port {
+            6379 => Ok(()),
+            _ => Err("taken".into()),
+        }));
+        let pairs: [(&[u8], &[u8]); 2] = [(b"maxmemory", b"1mb"), (b"port", b"7000")];
+        let refusal = server.set_config(&pairs, true).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server \
+             logs."
+        );
+        assert_eq!((server.config.maxmemory, server.config.port), (0, 6379));
+        assert_eq!(server.unusual & gate::unusual::MAXMEMORY, 0);
+        assert_eq!(server.set_config(&pairs[..1], true), Ok(()));
+        assert_ne!(server.unusual & gate::unusual::MAXMEMORY, 0);
+    }
+
+    #[test]
+    fn the_title_names_what_its_template_asks_for() {
+        let mut server = server();
+        server.program = "cinnabar".into();
+        let check = |server: &Server, name: &str, expected: Option<&str>| {
+            assert_eq!(server.title_variable(name).as_deref(), expected);
+        };
+        check(&server, "title", Some("cinnabar"));
+        check(&server, "listen-addr", Some("*:6379"));
+        check(&server, "nosuch", None);
+        server.config.bind = vec!["-::1".into()];
+        check(&server, "listen-addr", Some("::1:6379"));
+        server.config.port = 0;
+        server.config.unixsocket = b"/tmp/s".to_vec().into();
+        check(&server, "listen-addr", Some("/tmp/s"));
+    }
+
+    #[test]
+    fn errors_of_the_system_lose_their_number() {
+        assert_eq!(
+            plain(&std::io::Error::from_raw_os_error(2)),
+            "No such file or directory"
+        );
+        assert_eq!(plain(&std::io::Error::other("else")), "else");
+    }
 }

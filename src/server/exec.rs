@@ -45,11 +45,12 @@ pub fn request(
         Verdict::Reject(refusal) => return refuse(server, reply, slot, Some(id), refusal),
         Verdict::Postpone => return Done::Postponed,
     }
+    call(server, reply, slot, id, argv, hashes);
+    // Afterwards, so that a client that ceases to be a monitor is not shown how it did.
     if server.unusual & gate::unusual::MONITORS != 0 && command.flags & (SKIP_MONITOR | ADMIN) == 0
     {
         monitor::feed(server, slot, argv);
     }
-    call(server, reply, slot, id, argv, hashes);
     if server.clients.at(slot).unusual & client_unusual::REPLY_MODE != 0 && silence(server, slot) {
         reply.rollback(start);
     }

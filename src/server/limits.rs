@@ -55,11 +55,14 @@ pub fn check_output(server: &mut Server, slot: Slot) {
 /// asks for, whether or not the system has room for it at this moment.
 #[inline]
 pub fn check_replies(server: &mut Server, slot: Slot, bytes: usize) -> Overrun {
-    /// What Redis keeps in the client itself does not count.
+    /// Redis keeps as much in the client itself, where it does not count.
     const UNCOUNTED: usize = 16 << 10;
     let hard = server.config.client_output_buffer_limit.normal.hard;
+    if hard == 0 || bytes <= UNCOUNTED {
+        return Overrun::None;
+    }
     let waiting = server.clients.at(slot).out.bytes() + bytes;
-    if hard == 0 || (waiting.saturating_sub(UNCOUNTED) as u64) <= hard {
+    if waiting as u64 <= hard {
         return Overrun::None;
     }
     close_for_output(server, slot);

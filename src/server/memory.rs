@@ -16,7 +16,7 @@ pub struct Breakdown {
     pub resident: usize,
     /// Buffers and state of the clients.
     pub clients: usize,
-    /// The hash table of each database that has keys.
+    /// The hash table of each database that has or had keys.
     pub tables: Vec<(usize, usize)>,
     /// Keys in all databases.
     pub keys: usize,
@@ -36,8 +36,8 @@ impl Breakdown {
             resident: sys::resident_bytes() as usize,
             clients: server.clients.iter().map(client_bytes).sum(),
             tables: dbs
-                .filter(|(_, db)| !db.is_empty())
                 .map(|(index, db)| (index, db.table().bytes()))
+                .filter(|&(_, bytes)| bytes > 0)
                 .collect(),
             keys: server.keyspace.iter().map(|db| db.len()).sum(),
             allocator: alloc::stats(),

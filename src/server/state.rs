@@ -17,6 +17,7 @@ use crate::server::pause::Pause;
 use crate::server::registry::Registry;
 use crate::server::slowlog::{CommandLogs, Kind};
 use crate::server::stats::Stats;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The version of Redis that clients are told, whose features they can expect.
@@ -43,6 +44,8 @@ pub struct Server {
     pub config: Config,
     /// The configuration file, if there is one, as an absolute path.
     pub config_file: Option<PathBuf>,
+    /// The program as it was called.
+    pub program: OsString,
     /// The program.
     pub executable: PathBuf,
     /// Chosen at random at each start.
@@ -136,6 +139,7 @@ impl Server {
             keyspace: Keyspace::new(config.databases as usize, hasher, rng),
             config,
             config_file: None,
+            program: std::env::args_os().next().unwrap_or_default(),
             executable: std::env::current_exe().unwrap_or_default(),
             run_id: rng::hex_id(ID_DIGITS),
             replication_id: rng::hex_id(ID_DIGITS),
