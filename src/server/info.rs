@@ -126,3 +126,67 @@ impl Fields {
 }
 
 fn nothing(_: &Server, _: &mut Fields) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{hash, rng::Rng};
+    use crate::server::config::Config;
+
+    fn server() -> Server {
+        Server::new(Config::default(), &[], hash::process(), Rng::from_seed(1))
+    }
+
+    fn titles(names: &[&str]) -> String {
+        let text = text(&server(), names.iter().map(|name| name.as_bytes()));
+        let titles = text.lines().filter_map(|line| line.strip_prefix("# "));
+        titles.collect::<Vec<_>>().join(" ")
+    }
+
+    /// As Valkey 8.1 shows them.
+    #[test]
+    fn names_select_sections() {
+        let check =
+            |names: &[&str], expected: &str| assert_eq!(titles(names), expected, "{names:?}");
+        let usual = "Server Clients Memory Persistence Stats Replication CPU Modules Errorstats Cluster Keyspace";
+        let all = "Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Latencystats \
+                   Cluster Keyspace";
+        check(&[], usual);
+        check(&["default"], usual);
+        check(&["all"], all);
+        check(&["EVERYTHING"], all);
+        check(
+            &["default", "commandstats"],
+            &usual.replace("Errorstats", "Commandstats Errorstats"),
+        );
+        check(&["keyspace", "cpu", "Keyspace"], "CPU Keyspace");
+        check(&["modules"], "Modules");
+        check(&["debug"], "Debug");
+        check(&["nosuch"], "");
+        check(&[""], "");
+    }
+
+    #[test]
+    fn every_line_is_a_field_that_comes_once() {
+        let everything = [&b"everything"[..], b"debug"];
+        let text = text(&server(), everything.into_iter());
+        let mut seen = std::collections::HashSet::new();
+        for line in text
+            .split("\r\n")
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
+            let (name, value) = line.split_once(':').expect("a field has a value");
+            assert!(seen.insert(name.to_string()), "{name} comes twice");
+            assert!(!value.contains('\n'), "{line}");
+        }
+        assert!(seen.contains("redis_version") && seen.len() > 150);
+    }
+
+    #[test]
+    fn a_crash_report_gets_what_was_kept() {
+        remember(&server());
+        assert!(last_text().starts_with("# Server\r\nredis_version:"));
+        let _held = LAST.lock().unwrap();
+        assert_eq!(last_text(), "");
+    }
+}

@@ -6,7 +6,7 @@ use crate::server::state::Server;
 use bytes::Bytes;
 use std::fmt::Write;
 
-/// Shows a command of `slot` to all monitors, before it runs.
+/// Shows a command of `slot`, which has run, to all monitors.
 #[cold]
 pub fn feed(server: &mut Server, slot: Slot, argv: Argv<'_>) {
     let client = server.clients.at(slot);
