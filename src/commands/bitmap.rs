@@ -73,8 +73,9 @@ pub(super) fn bit_offset(
         ([b'#', digits @ ..], Some(bits)) => (digits, bits as i64),
         _ => (arg, 1),
     };
+    // A product beyond 64 bits wraps around, as it does in Redis.
     let offset = parse_i64(digits)
-        .and_then(|n| n.checked_mul(unit))
+        .map(|n| n.wrapping_mul(unit))
         .and_then(|n| u64::try_from(n).ok());
     offset
         .filter(|offset| offset / 8 < cx.config.proto_max_bulk_len)
