@@ -56,6 +56,8 @@ impl Server {
             return Err(refused(SetError::Failed { name, reason }));
         }
         self.note_config();
+        // It may name the address.
+        self.apply_title();
         Ok(())
     }
 
@@ -103,10 +105,6 @@ impl Server {
             Apply::OomScore => self
                 .apply_oom_score()
                 .map_err(|_| "Failed to set current oom_score_adj. Check server logs.".into()),
-            Apply::ProcTitle => {
-                self.apply_title();
-                Ok(())
-            }
             Apply::RequirePass => {
                 self.let_in_without_password();
                 Ok(())
@@ -124,6 +122,7 @@ impl Server {
             | Apply::LocaleCollate
             | Apply::LogFormat
             | Apply::MinReplicas
+            | Apply::ProcTitle
             | Apply::ReplBacklog
             | Apply::SlowlogLength
             | Apply::Tls
@@ -241,4 +240,40 @@ fn plain(e: &std::io::Error) -> String {
 /// The log's name for a level of the configuration.
 pub fn log_level(level: LogLevel) -> log::LogLevel {
     log::LogLevel::from_name(level.name()).unwrap_or(log::LogLevel::Notice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{hash, rng::Rng};
+    use crate::server::config::Config;
+
+    #[test]
+    fn what_cannot_be_applied_is_taken_back() {
+        let mut server = Server::new(Config::default(), &[], hash::process(), Rng::from_seed(1));
+        server.listen = Some(Box::new(|config| match config.port {
+            6379 => Ok(()),
+            _ => Err("taken".into()),
+        }));
+        let pairs: [(&[u8], &[u8]); 2] = [(b"maxmemory", b"1mb"), (b"port", b"7000")];
+        let refusal = server.set_config(&pairs, true).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server \
+             logs."
+        );
+        assert_eq!((server.config.maxmemory, server.config.port), (0, 6379));
+        assert_eq!(server.unusual & gate::unusual::MAXMEMORY, 0);
+        assert_eq!(server.set_config(&pairs[..1], true), Ok(()));
+        assert_ne!(server.unusual & gate::unusual::MAXMEMORY, 0);
+    }
+
+    #[test]
+    fn errors_of_the_system_lose_their_number() {
+        assert_eq!(
+            plain(&std::io::Error::from_raw_os_error(2)),
+            "No such file or directory"
+        );
+        assert_eq!(plain(&std::io::Error::other("else")), "else");
+    }
 }

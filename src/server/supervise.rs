@@ -205,12 +205,18 @@ impl PidFile {
 }
 
 /// Fills in a process title's template (`proc-title-template`), in which `{name}` stands for what `value` says for
-/// that name. `None` if a name is unknown or a brace does not close.
+/// that name, and `{{` for a brace. `None` if a name is unknown or a brace does not close.
 pub fn expand_title(template: &str, value: impl Fn(&str) -> Option<String>) -> Option<String> {
     let mut title = String::new();
     let mut rest = template;
     while let Some(open) = rest.find('{') {
         title.push_str(&rest[..open]);
+        // A brace that stands for itself.
+        if let Some(after) = rest[open + 1..].strip_prefix('{') {
+            title.push('{');
+            rest = after;
+            continue;
+        }
         let (name, after) = rest[open + 1..].split_once('}')?;
         title.push_str(&value(name)?);
         rest = after;
