@@ -147,17 +147,11 @@ fn known_type(name: &[u8]) -> Result<&[u8], ErrorReply> {
     }
 }
 
-/// The cursor that an argument is: what C's `strtoull` makes of the whole of it, but for negative
-/// numbers.
+/// The cursor that an argument is: any number of 64 bits, whether or not a scan ever came there.
 fn cursor(arg: &[u8]) -> Result<u64, ErrorReply> {
-    let digits = arg.trim_ascii_start();
-    let digits = digits.strip_prefix(b"+").unwrap_or(digits);
-    let text = std::str::from_utf8(digits).map_err(|_| error::INVALID_CURSOR)?;
-    if text.starts_with('+') {
-        Err(error::INVALID_CURSOR)
-    } else {
-        text.parse().map_err(|_| error::INVALID_CURSOR)
-    }
+    let text = std::str::from_utf8(arg).ok();
+    text.and_then(|text| text.parse().ok())
+        .ok_or(error::INVALID_CURSOR)
 }
 
 fn scan(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
@@ -207,7 +201,8 @@ mod tests {
         check("0", Some(0));
         check("18446744073709551615", Some(u64::MAX));
         check("18446744073709551616", None);
-        check(" 007", Some(7));
+        check("007", Some(7));
+        check(" 7", None);
         check("+7", Some(7));
         check("++7", None);
         check("-7", None);
