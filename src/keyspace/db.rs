@@ -248,6 +248,11 @@ impl Db {
         self.table.for_each(|e| visit(EntryRef::new(e)));
     }
 
+    /// Shows the entries of one bucket.
+    pub(super) fn visit_bucket(&self, index: usize, mut visit: impl FnMut(EntryRef<'_>)) {
+        self.table.visit_bucket(index, |e| visit(EntryRef::new(e)));
+    }
+
     /// Shows the entries of one bucket if it may hold volatile ones; see [`Table::visit_volatile`].
     pub(super) fn visit_volatile(
         &mut self,

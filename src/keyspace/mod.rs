@@ -3,6 +3,7 @@
 pub mod db;
 pub mod effects;
 pub mod entry;
+pub mod evict;
 pub mod expire;
 pub mod lazyfree;
 pub mod value;

@@ -17,6 +17,7 @@ pub mod keyspecs;
 pub mod latency;
 pub mod limits;
 pub mod log;
+pub mod maxmemory;
 pub mod memory;
 pub mod monitor;
 pub mod pause;

@@ -334,9 +334,4 @@ impl Server {
         };
         setting.allows(self.clients.at(slot).is_local())
     }
-
-    /// Whether there is room below `maxmemory`, after making some if the policy says so.
-    pub fn make_room(&mut self) -> bool {
-        alloc::used_memory() <= self.config.maxmemory as usize
-    }
 }

@@ -9,6 +9,7 @@ mod clients;
 mod config;
 mod harness;
 mod limits;
+mod maxmemory;
 mod misbehaving;
 mod process;
 mod protocol;

@@ -153,6 +153,15 @@ impl Allow {
 }
 
 impl MaxmemoryPolicy {
+    /// Whether the policy gives up only keys that have an expiry.
+    pub fn is_volatile_only(self) -> bool {
+        use MaxmemoryPolicy::{VolatileLfu, VolatileLru, VolatileRandom, VolatileTtl};
+        matches!(
+            self,
+            VolatileLru | VolatileLfu | VolatileRandom | VolatileTtl
+        )
+    }
+
     /// Whether the policy counts how often keys are used, rather than when.
     pub fn is_lfu(self) -> bool {
         matches!(
