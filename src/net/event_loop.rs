@@ -157,7 +157,7 @@ impl EventLoop {
     }
 
     fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.accepting.is_empty()
+        !self.ready.is_empty() || !self.accepting.is_empty() || !self.server.attention.is_empty()
     }
 
     fn note_event(&mut self, slot: Slot, event: &mio::event::Event) {
