@@ -257,7 +257,7 @@ impl EventLoop {
         if rest.is_empty() {
             return;
         }
-        let announced = client.progress.bytes_needed().min(limits::ANNOUNCED_MAX);
+        let announced = limits::announced_room(client.progress.bytes_needed());
         let room = rest.len().max(announced).max(limits::QUERY_ROOM_MIN);
         client.query.reserve_exact(room);
         client.query.extend_from_slice(rest);
@@ -515,6 +515,10 @@ impl EventLoop {
                 }
             }
         }
+    }
+
+    fn has_ended(&self, slot: Slot) -> bool {
+        self.connections[slot].as_ref().is_some_and(|c| c.ended)
     }
 
     fn is_closing(&self, slot: Slot) -> bool {

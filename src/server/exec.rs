@@ -184,11 +184,15 @@ fn is_another_protocol(argv: Argv<'_>) -> bool {
 /// Ends the connection of a client that speaks another protocol, without an answer.
 #[cold]
 fn hang_up(server: &mut Server, slot: Slot) -> Done {
-    tracing::warn!(
-        "Possible SECURITY ATTACK detected: HTTP was sent to this port, as when a browser is made to send commands. \
-         Connection from {} aborted.",
-        server.clients.at(slot).peer
-    );
+    const LOG_EVERY_MS: i64 = 60_000;
+    if server.now_ms() - server.attack_logged_ms >= LOG_EVERY_MS {
+        server.attack_logged_ms = server.now_ms();
+        tracing::warn!(
+            "Possible SECURITY ATTACK detected: HTTP was sent to this port, as when a browser is made to send commands. \
+             Connection from {} aborted.",
+            server.clients.at(slot).peer
+        );
+    }
     server.close_client(slot, Closing::Now);
     Done::Answered
 }

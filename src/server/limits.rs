@@ -3,8 +3,9 @@
 use crate::server::client::{Client, Closing, Endpoint, Slot};
 use crate::server::state::Server;
 
-/// Memory reserved ahead for a request on the word of its header.
-pub const ANNOUNCED_MAX: usize = 64 << 10;
+/// A request of at most this many bytes is given room on the word of its header; a larger one as it
+/// comes.
+pub const ANNOUNCED_MAX: usize = 1 << 20;
 
 /// Room that a client's own buffer has at least, once it has one.
 pub const QUERY_ROOM_MIN: usize = 16 << 10;
@@ -25,6 +26,11 @@ pub enum Overrun {
     None,
     /// It is being closed.
     Close,
+}
+
+/// The room that a request of this announced size is given before it has come.
+pub fn announced_room(bytes: usize) -> usize {
+    if bytes <= ANNOUNCED_MAX { bytes } else { 0 }
 }
 
 /// Checks the size of a client's unfinished request.

@@ -95,6 +95,8 @@ pub struct Server {
     pub memory_at_start: usize,
     /// When rates were last sampled and idle clients looked for, in milliseconds of the Unix clock.
     pub sampled_ms: i64,
+    /// When a browser was last reported, in milliseconds of the Unix clock.
+    pub attack_logged_ms: i64,
     /// The client that was last looked after by the clock.
     pub upkeep_slot: Slot,
     /// The same for what a crash report shows of INFO.
@@ -165,6 +167,7 @@ impl Server {
             started_ms: now_us / 1000,
             memory_at_start: alloc::used_memory(),
             sampled_ms: 0,
+            attack_logged_ms: 0,
             upkeep_slot: 0,
             info_kept_ms: 0,
             zone_read_ms: 0,

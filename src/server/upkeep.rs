@@ -43,7 +43,7 @@ fn visit(server: &mut Server, slot: Slot) {
 
 /// Gives back room of the client's buffer that it did not use lately, all of it if it is silent.
 fn tidy(client: &mut Client, now_ms: i64) {
-    let announced = client.progress.bytes_needed().min(limits::ANNOUNCED_MAX);
+    let announced = limits::announced_room(client.progress.bytes_needed());
     let (room, peak) = (client.query.capacity(), client.query_peak.max(announced));
     client.query_peak = client.query.len();
     if now_ms - client.active_ms > SILENT_MS {
