@@ -2,8 +2,8 @@
 //!
 //! An iteration reads every ready socket into one shared buffer until that is full or no socket is
 //! left, runs the requests as one [`Batch`], and writes the replies with one call a client. A client
-//! owns a buffer only while a request of its is incomplete; one that grows large is gathered in that
-//! buffer and runs from there, alone.
+//! owns a buffer only while a request of its is incomplete, and for a while after; a request that grows
+//! large is gathered in that buffer and runs from there, alone.
 
 use super::batch::{Batch, Ran};
 use super::listener::{Accepted, Listeners};

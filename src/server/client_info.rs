@@ -58,6 +58,9 @@ fn flags(client: &Client) -> String {
     if client.unusual & unusual::MONITOR != 0 {
         flags.push('O');
     }
+    if client.postponed {
+        flags.push('b');
+    }
     if client.closing == Some(Closing::AfterReplies) {
         flags.push('c');
     }

@@ -286,7 +286,10 @@ impl Server {
 
     /// Forgets a client whose socket is gone.
     pub fn forget_client(&mut self, slot: Slot) {
-        self.clients.remove(slot);
+        let forgotten = self.clients.remove(slot);
+        if forgotten.is_some_and(|client| client.postponed) {
+            self.postponed.retain(|&other| other != slot);
+        }
         self.remove_monitor(slot);
     }
 

@@ -143,3 +143,59 @@ impl<'a> Filter<'a> {
             && is_at(self.local_address, &client.local)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resp::request::OwnedArgv;
+    use crate::server::client::Endpoint;
+
+    fn options(text: &str) -> OwnedArgv {
+        let words: Vec<&[u8]> = text.split_ascii_whitespace().map(str::as_bytes).collect();
+        OwnedArgv::from_slices(&words)
+    }
+
+    #[test]
+    fn faults() {
+        let check = |text: &str, expected: &str| {
+            let error = Filter::parse(options(text).as_argv(), false)
+                .err()
+                .expect(text);
+            assert_eq!(error.to_string(), expected, "{text}");
+        };
+        check("ID", "ERR syntax error");
+        check("ID x", "ERR syntax error");
+        check("ID 1 2 x", "ERR syntax error");
+        check("ID 1 0", "ERR client-id should be greater than 0");
+        check("ID 1 99999999999999999999", "ERR syntax error");
+        check("TYPE robot", "ERR Unknown client type 'robot'");
+        check("USER nobody", "ERR No such user 'nobody'");
+        check("SKIPME maybe", "ERR syntax error");
+        check("MAXAGE old", "ERR maxage is not an integer or out of range");
+        check("MAXAGE 0", "ERR maxage should be greater than 0");
+        check("COLOUR red", "ERR syntax error");
+    }
+
+    #[test]
+    fn a_client_must_pass_every_filter() {
+        let (peer, local) = (
+            Endpoint::Unix("/there".into()),
+            Endpoint::Unix("/here".into()),
+        );
+        let client = Client::new(7, 0, 3, peer, local, 10_000);
+        let check = |text: &str, expected: bool| {
+            let options = options(text);
+            let filter = Filter::parse(options.as_argv(), false).unwrap();
+            assert_eq!(filter.accepts(&client, 15_000), expected, "{text}");
+        };
+        check("", true);
+        check("ID 6 7 8", true);
+        check("ID 6 8", false);
+        check("id 7 type normal user default", true);
+        check("ID 7 TYPE pubsub", false);
+        check("ADDR /there:0 LADDR /here:0", true);
+        check("ADDR /here:0", false);
+        check("MAXAGE 5", true);
+        check("MAXAGE 6", false);
+    }
+}

@@ -19,12 +19,8 @@ pub(super) fn clients(server: &Server, out: &mut Fields) {
         "client_recent_max_output_buffer",
         largest(|client| client.out.bytes()),
     );
-    out.zeros(&[
-        "blocked_clients",
-        "tracking_clients",
-        "pubsub_clients",
-        "watching_clients",
-    ]);
+    out.add("blocked_clients", server.postponed.len());
+    out.zeros(&["tracking_clients", "pubsub_clients", "watching_clients"]);
     out.zeros(&["clients_in_timeout_table", "total_watched_keys"]);
     out.zeros(&["total_blocking_keys", "total_blocking_keys_on_nokey"]);
     let left_ms = |until: i64| until - server.now_ms();
