@@ -517,10 +517,6 @@ impl EventLoop {
         }
     }
 
-    fn has_ended(&self, slot: Slot) -> bool {
-        self.connections[slot].as_ref().is_some_and(|c| c.ended)
-    }
-
     fn is_closing(&self, slot: Slot) -> bool {
         self.server.clients.at(slot).closing.is_some()
     }
