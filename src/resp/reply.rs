@@ -474,7 +474,7 @@ impl Reply {
             .partition_point(|segment| segment.stream_at + segment.bytes.len() <= from);
         let mut at = from;
         for segment in &self.shared[first..] {
-            if segment.stream_at >= to {
+            if segment.stream_at >= to || at == to {
                 break;
             }
             if at < segment.stream_at {
