@@ -95,6 +95,12 @@ pub fn purge() {
     command(c"arena.4096.purge");
 }
 
+/// Gives back what has been free for a while. jemalloc does this by itself only while the program
+/// allocates, so an idle server calls it now and then.
+pub fn decay() {
+    command(c"arena.4096.decay");
+}
+
 /// What the process holds at the levels below the allocations, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {

@@ -27,7 +27,7 @@ pub fn run(server: &mut Server) -> i64 {
             expire_cycle(server);
         }
         upkeep::visit_some(server, runs_a_second(server));
-        crate::base::slab::collect(64);
+        give_memory_back(server, now_ms);
         if now_ms - server.info_kept_ms >= INFO_KEPT_MS {
             server.info_kept_ms = now_ms;
             info::remember(server);
@@ -35,6 +35,18 @@ pub fn run(server: &mut Server) -> i64 {
     }
     server.stats.cron_us += clock::mono_us() - began_us;
     1000 / runs_a_second(server) as i64
+}
+
+/// Takes back what the freeing thread freed, for at most a millisecond, and returns to the system what
+/// has been free for a while.
+fn give_memory_back(server: &mut Server, now_ms: i64) {
+    const BUDGET_US: u64 = 1000;
+    let began_us = clock::mono_us();
+    while crate::base::slab::collect(8) && clock::mono_us() - began_us < BUDGET_US {}
+    if now_ms - server.decayed_ms >= 1000 {
+        server.decayed_ms = now_ms;
+        alloc::decay();
+    }
 }
 
 fn runs_a_second(server: &Server) -> usize {

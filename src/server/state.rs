@@ -101,6 +101,8 @@ pub struct Server {
     pub upkeep_slot: Slot,
     /// The same for what a crash report shows of INFO.
     pub info_kept_ms: i64,
+    /// When freed memory was last given back to the system.
+    pub decayed_ms: i64,
     /// The same for the time zone.
     pub zone_read_ms: i64,
     /// Bytes of the request in progress and those its client sent behind it.
@@ -170,6 +172,7 @@ impl Server {
             attack_logged_ms: 0,
             upkeep_slot: 0,
             info_kept_ms: 0,
+            decayed_ms: 0,
             zone_read_ms: 0,
             request_bytes: 0,
             time,
