@@ -3,7 +3,6 @@
 //! `params` is the table of parameters, one line each; everything else works from it. Nothing here touches a
 //! socket or applies a value: a change returns what is to be applied ([`Apply`]) and the server performs it.
 
-mod args;
 mod checks;
 mod choices;
 mod glob_files;
@@ -18,7 +17,6 @@ mod shipped;
 mod special;
 mod types;
 
-pub use args::{CommandLine, lines_from_args};
 pub use choices::*;
 pub use kinds::{Apply, Mode, Param};
 pub use params::{PARAMS, is_secret, lookup};
