@@ -161,6 +161,11 @@ fn serve(
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     server.apply_start_up_config()?;
     crash::add_section("INFO OUTPUT", info::last_text);
+    if server.config.appendonly || !server.config.save.is_empty() {
+        warn!(
+            "Snapshots and the append-only file are not built yet: the data are lost when this server ends"
+        );
+    }
     let mut event_loop = EventLoop::new(server)?;
     watch_signals(&mut event_loop).map_err(|e| format!("Can't handle signals: {e}"))?;
     let server = event_loop.server_mut();
