@@ -50,6 +50,9 @@ struct Connection {
     writable: bool,
     /// Whether the peer sends no more: what it sent is read to its end, which a short read is not.
     read_closed: bool,
+    /// Whether it is among the ready ones, where it must not be twice: the second part of what a
+    /// client sent would be cut before the first has run.
+    is_ready: bool,
 }
 
 /// The event loop, which owns the server and all sockets.
@@ -170,6 +173,16 @@ impl EventLoop {
         }
         connection.read_closed |= event.is_read_closed() || event.is_error();
         if event.is_readable() || connection.read_closed {
+            self.make_ready(slot);
+        }
+    }
+
+    /// Has a client looked at: in this iteration, or while this one reads in the next.
+    fn make_ready(&mut self, slot: Slot) {
+        if let Some(Some(connection)) = self.connections.get_mut(slot)
+            && !connection.is_ready
+        {
+            connection.is_ready = true;
             self.ready.push(slot);
         }
     }
@@ -189,9 +202,10 @@ impl EventLoop {
         let mut inbox = std::mem::take(&mut self.inbox);
         let mut used = 0;
         for slot in ready.drain(..) {
-            if self.connections.get(slot).is_none_or(Option::is_none) {
+            let Some(Some(connection)) = self.connections.get_mut(slot) else {
                 continue;
-            }
+            };
+            connection.is_ready = false;
             if inbox.len() - used < READ_MIN {
                 self.run_batch(&inbox);
                 used = 0;
@@ -246,7 +260,7 @@ impl EventLoop {
             self.keep(slot, &inbox[cut.rest..end]);
         }
         if cut.again && cut.rest < end {
-            self.ready.push(slot);
+            self.make_ready(slot);
         }
         end
     }
@@ -297,14 +311,15 @@ impl EventLoop {
             return;
         }
         client.query_peak = client.query_peak.max(query.len());
-        if cut.again && cut.rest < query.len() {
-            self.ready.push(slot);
-        }
+        let more_requests = cut.again && cut.rest < query.len();
         query.drain(..cut.rest);
         if query.capacity() > limits::QUERY_ROOM_KEPT_MAX && cut.rest > 0 {
             query.shrink_to_fit();
         }
         client.query = query;
+        if more_requests {
+            self.make_ready(slot);
+        }
     }
 
     /// Reads from a client's socket; `None` if there is nothing, or an end, which is noted. A client
@@ -322,7 +337,7 @@ impl EventLoop {
                 client.bytes_in += n as u64;
                 client.active_ms = now_ms;
                 if n == room || read_closed {
-                    self.ready.push(slot);
+                    self.make_ready(slot);
                 }
                 return Some(n);
             }
@@ -511,7 +526,7 @@ impl EventLoop {
             for slot in std::mem::take(&mut self.server.postponed) {
                 if let Some(client) = self.server.clients.get_mut(slot) {
                     client.postponed = false;
-                    self.ready.push(slot);
+                    self.make_ready(slot);
                 }
             }
         }
@@ -586,6 +601,7 @@ impl EventLoop {
             transport,
             writable: true,
             read_closed: false,
+            is_ready: false,
         });
     }
 }

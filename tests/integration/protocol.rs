@@ -183,6 +183,43 @@ fn lengths_are_small_before_authentication() {
     assert_eq!(client.command(&["ECHO", &value]).text(), value);
 }
 
+/// What AUTH allows holds for what was sent together with it, however the reads fall.
+#[test]
+fn authentication_counts_for_the_rest_of_its_pipeline() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    let value = "x".repeat(100_000);
+    for _ in 0..20 {
+        let mut client = server.connect();
+        let mut pipeline = frame(&["AUTH", "secret"]);
+        for i in 0..20 {
+            pipeline.extend(frame(&["SET", &format!("key:{i}"), &value]));
+            pipeline.extend(frame(&["STRLEN", &format!("key:{i}")]));
+        }
+        client.send(pipeline);
+        assert_eq!(client.read(), Value::ok());
+        for _ in 0..20 {
+            assert_eq!(client.read(), Value::ok());
+            assert_eq!(client.read(), Value::Integer(100_000));
+        }
+    }
+}
+
+/// A pause of writes holds up what a client sent behind its write, too.
+#[test]
+fn a_paused_pipeline_keeps_its_order() {
+    let server = Server::start(&[]);
+    let mut other = server.connect();
+    assert_eq!(other.run("CLIENT PAUSE 300 WRITE"), Value::ok());
+    let mut client = server.connect();
+    client.send("INCR counter\r\nGET counter\r\n");
+    std::thread::sleep(Duration::from_millis(50));
+    client.send("INCR counter\r\nGET counter\r\n");
+    for expected in [1, 2] {
+        assert_eq!(client.read(), Value::Integer(expected));
+        assert_eq!(client.read(), Value::bulk(expected.to_string()));
+    }
+}
+
 #[test]
 fn browsers_are_sent_away() {
     let server = Server::start(&[]);
