@@ -38,14 +38,14 @@
 //!
 //! # Invariants
 //!
-//! - A key is hashed once a request, and looked at in one bucket (1.2 on average) and one entry.
-//! - A request allocates nothing but what the data set keeps; a test counts.
-//! - No step is proportional to the size of the data set: the table grows and shrinks by single
+//! - A key is hashed once a request, and looked at in one chain of buckets, mostly a single one, and one entry.
+//! - GET, SET and their like allocate nothing but what the data set keeps; `tests/allocations.rs` counts.
+//! - No step of the table is proportional to its size: the table grows and shrinks by single
 //!   buckets, and what is too big to free at once goes to a thread that only frees.
-//! - A client owns a buffer only while a request of its is incomplete or a reply unsent, and limits
-//!   bound both.
+//! - A client owns a buffer only while a request of its is incomplete (and until the next upkeep) or a
+//!   reply unsent, and limits bound both.
 //! - `used_memory` is the sum of two exact counters: the global allocator's and the slab heap's.
-//! - Time is read by `server::state` and `net`, and passed on; handlers never ask for it.
+//! - Handlers of the keyspace never read a clock: the time of the command is passed to them.
 
 pub mod base;
 pub mod commands;

@@ -38,8 +38,8 @@
 //! refines or coarsens a leaf in place, so every entry present from start to end is met at least
 //! once, whatever grows or shrinks meanwhile; a merge may show some entries twice.
 //!
-//! Costs: a lookup reads one bucket (1.2 on average) and one entry. With [`LOAD_MAX`] entries a
-//! bucket the table costs 11 to 13 bytes an entry.
+//! Costs: a lookup reads one chain of buckets, mostly a single one, and one entry. From 50,000 entries
+//! on the table costs 10 to 14 bytes an entry at every size (tested).
 
 use crate::base::hash::Hasher;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error, realloc};
