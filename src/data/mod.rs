@@ -1,5 +1,7 @@
 //! Data structures that know nothing of a server.
 
 pub mod bits;
+pub mod intset;
 pub mod lcs;
+pub mod listpack;
 pub mod table;
