@@ -5,6 +5,7 @@ pub mod clock;
 pub mod glob;
 pub mod hash;
 pub mod longdouble;
+pub mod lzf;
 pub mod num;
 pub mod rng;
 pub mod slab;

@@ -4,4 +4,5 @@ pub mod bits;
 pub mod intset;
 pub mod lcs;
 pub mod listpack;
+pub mod quicklist;
 pub mod table;

@@ -1,0 +1,334 @@
+//! LZF: the fast and simple compression of strings in snapshots and of inner nodes of long lists.
+//!
+//! Compressed bytes are a sequence of runs and references, told apart by the first byte:
+//!
+//! ```text
+//!   000nnnnn  n + 1 bytes       a run: these bytes as they are, 1 to 32
+//!   lllooooo oooooooo           a reference of l + 2 bytes, l from 1 to 6
+//!   111ooooo llllllll oooooooo  a reference of l + 9 bytes
+//! ```
+//!
+//! A reference repeats what begins `o` + 1 bytes before the end of the output so far, high bits of `o`
+//! first, and may reach into what it writes itself. So it looks back 8192 bytes at most and repeats at
+//! most 264. The format carries no length: whoever stores the bytes stores the original's beside them.
+//!
+//! Compressing remembers for every three bytes, by a hash, where they were last seen: one pass, linear
+//! time, a table on the stack.
+
+use std::fmt;
+
+/// Adds the compressed form of the input to `out`. False, with `out` as it was, if that would not save at
+/// least 4 bytes, or if the input is longer than 32 bits can say.
+pub fn compress(input: &[u8], out: &mut Vec<u8>) -> bool {
+    if input.len() <= SAVED_MIN || u32::try_from(input.len()).is_err() {
+        return false;
+    }
+    let before = out.len();
+    let out_max = before + input.len() - SAVED_MIN;
+    // Where three bytes of this hash were last seen, plus one.
+    let mut seen = [0u32; 1 << HASH_BITS];
+    let (mut at, mut run_start) = (0, 0);
+    while let Some(three) = input.get(at..).and_then(|rest| rest.first_chunk()) {
+        let last = std::mem::replace(&mut seen[hash(three)], at as u32 + 1) as usize;
+        let back = (at + 1).wrapping_sub(last);
+        if last == 0 || back > BACK_MAX || input[last - 1..last + 2] != *three {
+            at += 1;
+            continue;
+        }
+        let len = match_len(input, last - 1, at);
+        // What the run before it takes can only be too much if nothing was found for long.
+        if !write_run(&input[run_start..at], out, out_max) {
+            break;
+        }
+        write_reference(back, len, out);
+        remember(&mut seen, input, at, len);
+        at += len;
+        run_start = at;
+    }
+    if !write_run(&input[run_start..], out, out_max) || out.len() > out_max {
+        out.truncate(before);
+        return false;
+    }
+    true
+}
+
+/// The original, of exactly so many bytes.
+///
+/// Safe for input from anywhere: no more than the expected bytes are allocated, and nothing if so few
+/// bytes cannot stand for so many.
+pub fn decompress(input: &[u8], expected_len: usize) -> Result<Vec<u8>, Fault> {
+    let mut out = Vec::new();
+    decompress_into(input, expected_len, &mut out)?;
+    Ok(out)
+}
+
+/// The same into a vector whose content is given up, so that its memory serves many times. After a fault
+/// it holds what came before that.
+pub fn decompress_into(input: &[u8], expected_len: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
+    out.clear();
+    // The densest form is three bytes for the longest reference.
+    if expected_len / REFERENCE_MAX > input.len() / 3 {
+        return Err(Fault::Length);
+    }
+    out.reserve_exact(expected_len);
+    let mut at = 0;
+    while let Some(&control) = input.get(at) {
+        at += 1;
+        if usize::from(control) < RUN_MAX {
+            let run_end = at + usize::from(control) + 1;
+            let run = input.get(at..run_end).ok_or(Fault::Truncated)?;
+            if run.len() > expected_len - out.len() {
+                return Err(Fault::Length);
+            }
+            out.extend_from_slice(run);
+            at = run_end;
+            continue;
+        }
+        let mut byte = || {
+            let byte = input.get(at).copied().ok_or(Fault::Truncated)?;
+            at += 1;
+            Ok(usize::from(byte))
+        };
+        let mut len = usize::from(control >> 5) + 2;
+        if len == LONG_MIN {
+            len += byte()?;
+        }
+        let back = (usize::from(control & 0x1f) << 8 | byte()?) + 1;
+        if len > expected_len - out.len() {
+            return Err(Fault::Length);
+        }
+        let mut from = out.len().checked_sub(back).ok_or(Fault::Reference)?;
+        // A reference into its own output: each round repeats all that is there.
+        while len > 0 {
+            let piece = len.min(out.len() - from);
+            out.extend_from_within(from..from + piece);
+            from += piece;
+            len -= piece;
+        }
+    }
+    if out.len() == expected_len {
+        Ok(())
+    } else {
+        Err(Fault::Length)
+    }
+}
+
+/// What is wrong with bytes that do not decompress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// They end within a run or a reference.
+    Truncated,
+    /// They refer to before the beginning.
+    Reference,
+    /// They give more or fewer bytes than expected.
+    Length,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Truncated => "LZF data that ends too early",
+            Fault::Reference => "LZF data that refers to before its beginning",
+            Fault::Length => "LZF data of another length than expected",
+        })
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// What compressing has to save.
+const SAVED_MIN: usize = 4;
+const RUN_MAX: usize = 32;
+const BACK_MAX: usize = 1 << 13;
+const REFERENCE_MAX: usize = LONG_MIN + 255;
+/// The reference from which on its length takes a byte of its own.
+const LONG_MIN: usize = 9;
+/// Twice as many places as a reference can reach, so that few are lost to others.
+const HASH_BITS: u32 = 14;
+
+#[inline]
+fn hash(three: &[u8; 3]) -> usize {
+    let word = u32::from_le_bytes([three[0], three[1], three[2], 0]);
+    (word.wrapping_mul(0x9e37_79b1) >> (32 - HASH_BITS)) as usize
+}
+
+/// How far the bytes from `from` and from `at` on are the same, at most what one reference repeats.
+#[inline]
+fn match_len(input: &[u8], from: usize, at: usize) -> usize {
+    let ahead = &input[at..input.len().min(at + REFERENCE_MAX)];
+    let same = |(a, b): &(&u8, &u8)| a == b;
+    input[from..].iter().zip(ahead).take_while(same).count()
+}
+
+/// False, with nothing written, if the output would exceed its maximum.
+fn write_run(bytes: &[u8], out: &mut Vec<u8>, out_max: usize) -> bool {
+    if out.len() + bytes.len() + bytes.len().div_ceil(RUN_MAX) > out_max {
+        return false;
+    }
+    for run in bytes.chunks(RUN_MAX) {
+        out.push(run.len() as u8 - 1);
+        out.extend_from_slice(run);
+    }
+    true
+}
+
+fn write_reference(back: usize, len: usize, out: &mut Vec<u8>) {
+    let [high, low] = (back as u16 - 1).to_be_bytes();
+    if len < LONG_MIN {
+        out.extend_from_slice(&[(len as u8 - 2) << 5 | high, low]);
+    } else {
+        out.extend_from_slice(&[7 << 5 | high, (len - LONG_MIN) as u8, low]);
+    }
+}
+
+/// Notes the last places within a match: what follows it often repeats from there.
+#[inline]
+fn remember(seen: &mut [u32], input: &[u8], at: usize, len: usize) {
+    for place in at + len - 2..at + len {
+        if let Some(three) = input[place..].first_chunk() {
+            seen[hash(three)] = place as u32 + 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_redis_compressed_is_read() {
+        // The payloads of DUMP by Redis 7.0.15, without the lengths before and the footer behind.
+        let animals = "The quick brown fox, the quick brown dog, the quick brown cat; ";
+        let vectors: [(&[u8], String); 2] = [
+            (
+                b"\x15The quick brown fox, t\xe0\x06\x14\x02dog\xe0\t\x14\x05cat; a\xe0H\x00\x01aa",
+                animals.to_string() + &"a".repeat(84),
+            ),
+            (
+                b"\x01aa\xe0\xff\x00\xe0\xff\x00\xe0\xff\x00\xe0\xff\x00\xe0\xff\x00\xe0\xff\x00\
+                  \xe0\xff\x00\xe0\xff\x00\xe0\xff\x00\xe0\xff\x00\xe0\xff\x00\xe0S\x00\x01aa",
+                "a".repeat(3_000),
+            ),
+        ];
+        for (bytes, text) in vectors {
+            assert_eq!(
+                decompress(bytes, text.len()).as_deref(),
+                Ok(text.as_bytes())
+            );
+            check(text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn texts_come_back() {
+        check(b"");
+        check(b"aaaa");
+        check(b"aaaaa");
+        check(&[b'a'; 31]);
+        check(&[0; 100_000]);
+        for len in 0..600 {
+            check(&b"abcdefg".repeat(100)[..len]);
+            check(&vec![b'x'; len]);
+        }
+        let far: Vec<u8> = [&b"once upon a time"[..], &[b'.'; 8176], b"once upon a time"].concat();
+        check(&far);
+        check(&[&far[..16], b".", &far[16..]].concat());
+        let numbers: String = (0..50_000).map(|number| format!("{number},")).collect();
+        check(numbers.as_bytes());
+    }
+
+    /// Compresses and comes back; without gain the output is left alone.
+    fn check(text: &[u8]) {
+        let mut out = b"before".to_vec();
+        if compress(text, &mut out) {
+            assert!(out.len() - 6 <= text.len() - 4, "{} bytes", out.len() - 6);
+            assert_eq!(decompress(&out[6..], text.len()).as_deref(), Ok(text));
+            assert!(decompress(&out[6..], text.len() - 1).is_err());
+            assert!(decompress(&out[6..], text.len() + 1).is_err());
+        } else {
+            assert_eq!(out, b"before");
+        }
+        assert!(out.starts_with(b"before"));
+    }
+
+    #[test]
+    fn repetition_shrinks_and_noise_does_not() {
+        let mut out = Vec::new();
+        assert!(compress(&[7; 1_000], &mut out));
+        assert!(out.len() < 20, "{} bytes", out.len());
+        let mut state = 1u32;
+        let noise: Vec<u8> = (0..10_000)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        out.clear();
+        assert!(!compress(&noise, &mut out));
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn broken_bytes_are_refused() {
+        #[rustfmt::skip]
+        let cases: [(&[u8], usize, Fault); 10] = [
+            (b"", 1, Fault::Length),
+            (b"\x02ab", 3, Fault::Truncated),
+            (b"\x02abc", 2, Fault::Length),
+            (b"\x00a\x20", 5, Fault::Truncated),
+            (b"\x00a\xe0\x00", 50, Fault::Truncated),
+            (b"\x00a\x20\x01", 4, Fault::Reference),
+            (b"\x20\x00", 3, Fault::Reference),
+            (b"\x00a\xe0\xff\x00", 264, Fault::Length),
+            (b"\x00a\xe0\xff\x00", usize::MAX, Fault::Length),
+            (b"\x00a\x20\x00\x00b", 4, Fault::Length),
+        ];
+        for (bytes, len, fault) in cases {
+            let name = bytes.escape_ascii();
+            assert_eq!(decompress(bytes, len), Err(fault), "{name}, {len}");
+        }
+        assert_eq!(decompress(b"", 0), Ok(vec![]));
+        assert_eq!(decompress(b"\x00a\x20\x00", 4), Ok(b"aaaa".to_vec()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_come_back(text in prop::collection::vec(any::<u8>(), 0..3_000)) {
+            check(&text);
+        }
+
+        #[test]
+        fn any_words_come_back(words in prop::collection::vec("[a-d]{1,6}", 0..4_000)) {
+            check(words.concat().as_bytes());
+        }
+
+        #[test]
+        fn any_input_is_survived(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+            len in 0usize..5_000,
+        ) {
+            if let Ok(text) = decompress(&bytes, len) {
+                prop_assert_eq!(text.len(), len);
+                prop_assert_eq!(text.capacity(), len);
+            }
+        }
+
+        #[test]
+        fn damage_is_survived(
+            words in prop::collection::vec("[a-d]{1,6}", 20..400),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let text = words.concat();
+            let mut out = Vec::new();
+            prop_assume!(compress(text.as_bytes(), &mut out));
+            for (at, byte) in damage {
+                let at = at.index(out.len());
+                out[at] = byte;
+            }
+            if let Ok(found) = decompress(&out, text.len()) {
+                prop_assert_eq!(found.len(), text.len());
+            }
+        }
+    }
+}
