@@ -56,6 +56,8 @@ const UNSAFE_FILES: &[&str] = &[
     "base/alloc",
     "base/slab",
     "base/sys",
+    "data/element",
+    "data/ordered/leaf",
     "data/table",
     "keyspace/entry",
 ];

@@ -1,8 +1,13 @@
 //! Data structures that know nothing of a server.
 
 pub mod bits;
+mod element;
+pub mod fields;
 pub mod intset;
 pub mod lcs;
 pub mod listpack;
+pub mod members;
+mod ordered;
 pub mod quicklist;
+pub mod sorted;
 pub mod table;

@@ -401,6 +401,17 @@ impl<H: Handle> Table<H> {
         }
     }
 
+    /// All entries, in the order of their buckets; those of the buckets to come are prefetched. The
+    /// entries may be freed as they come: the iterator does not look at them.
+    pub fn iter(&self) -> Iter<'_, H> {
+        Iter {
+            table: self,
+            index: 0,
+            bucket: None,
+            slot: 0,
+        }
+    }
+
     /// Visits the next leaf of a scan (see the file's head) and returns the cursor to go on from; a
     /// scan starts and ends at 0.
     pub fn scan(&self, cursor: u64, visit: impl FnMut(H)) -> u64 {
@@ -682,6 +693,61 @@ impl<H> Drop for Table<H> {
             };
             // SAFETY: allocated with this many buckets, and not used after this.
             unsafe { free(segment, room) };
+        }
+    }
+}
+
+/// All entries of a table, see [`Table::iter`].
+pub struct Iter<'a, H> {
+    table: &'a Table<H>,
+    /// The chain to go on with when `bucket` is done.
+    index: usize,
+    bucket: Option<NonNull<Bucket>>,
+    slot: usize,
+}
+
+impl<H: Handle> Iter<'_, H> {
+    /// Buckets between the one that is visited and the one whose entries are fetched.
+    const AHEAD: usize = 2;
+
+    fn prefetch_ahead(&self) {
+        let ahead = self.index + Self::AHEAD;
+        if ahead >= self.table.buckets {
+            return;
+        }
+        // SAFETY: a live bucket, and nothing writes while the table is borrowed.
+        let bucket = unsafe { self.table.bucket(ahead).as_ref() };
+        for slot in 0..bucket.count() {
+            let entry = bucket.pointer(slot);
+            prefetch(entry);
+            prefetch(entry.wrapping_add(24));
+        }
+    }
+}
+
+impl<H: Handle> Iterator for Iter<'_, H> {
+    type Item = H;
+
+    #[inline]
+    fn next(&mut self) -> Option<H> {
+        loop {
+            if let Some(at) = self.bucket {
+                // SAFETY: a live bucket, and nothing writes while the table is borrowed.
+                let bucket = unsafe { at.as_ref() };
+                if self.slot < bucket.count() {
+                    self.slot += 1;
+                    // SAFETY: an occupied slot.
+                    return Some(unsafe { handle(bucket, self.slot - 1) });
+                }
+                self.bucket = bucket.next();
+            } else if self.index < self.table.buckets {
+                self.prefetch_ahead();
+                self.bucket = Some(self.table.bucket(self.index));
+                self.index += 1;
+            } else {
+                return None;
+            }
+            self.slot = 0;
         }
     }
 }

@@ -98,7 +98,10 @@ proptest! {
             prop_assert_eq!(table.find(value).is_some(), model.contains_key(&value));
             prop_assert_eq!(table.0.len(), model.len());
         }
-        prop_assert_eq!(table.values(), model.into_keys().collect::<Vec<_>>());
+        let mut iterated: Vec<_> = table.0.iter().map(Key::value).collect();
+        iterated.sort_unstable();
+        prop_assert_eq!(&iterated, &table.values());
+        prop_assert_eq!(iterated, model.into_keys().collect::<Vec<_>>());
     }
 
     #[test]
