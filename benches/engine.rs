@@ -3,7 +3,7 @@
 use cinnabar::base::{hash, rng::Rng};
 use cinnabar::commands;
 use cinnabar::keyspace::Key;
-use cinnabar::keyspace::db::Db;
+use cinnabar::keyspace::db::{Db, Disposal};
 use cinnabar::keyspace::value::NewValue;
 use cinnabar::resp::reply::Reply;
 use cinnabar::resp::request::OwnedArgv;
@@ -52,7 +52,7 @@ fn table(c: &mut Criterion) {
                 hash: hasher.hash(&bytes),
             };
             let place = db.insert(key, NewValue::Bytes(b"0123456789abcdef"), None, 0);
-            db.remove(key, place, None);
+            db.remove(key, place, Disposal::AtOnce);
         });
     });
 }

@@ -1,6 +1,6 @@
 //! Reading arguments: numbers, options and expiries, with the errors that clients know.
 
-use crate::base::num::parse_i64;
+use crate::base::num::{parse_f64, parse_i64};
 use crate::resp::error::{self, ErrorReply};
 use crate::resp::request::Argv;
 
@@ -24,10 +24,31 @@ pub fn integer_in(
 
 /// The integer of 32 bits that an argument is.
 pub fn integer32(arg: &[u8]) -> Result<i32, ErrorReply> {
-    let (min, max) = (i32::MIN, i32::MAX);
-    i32::try_from(integer(arg)?).map_err(|_| {
-        format!("ERR value is out of range, value must between {min} and {max}").into()
-    })
+    integer_between(arg, i32::MIN.into(), i32::MAX.into()).map(|n| n as i32)
+}
+
+/// The integer that an argument is, within a range that the error names.
+pub fn integer_between(arg: &[u8], min: i64, max: i64) -> Result<i64, ErrorReply> {
+    match integer(arg)? {
+        n if (min..=max).contains(&n) => Ok(n),
+        _ => Err(format!("ERR value is out of range, value must between {min} and {max}").into()),
+    }
+}
+
+/// The microseconds of a timeout that is given in seconds, rounded up; none if it is 0, for ever.
+pub fn timeout_us(arg: &[u8], now_ms: i64) -> Result<Option<i64>, ErrorReply> {
+    let seconds = parse_f64(arg)
+        .filter(|seconds| !seconds.is_nan())
+        .ok_or("ERR timeout is not a float or out of range")?;
+    let ms = (seconds * 1000.0).ceil();
+    if ms > i64::MAX as f64 || ms > (i64::MAX - now_ms) as f64 {
+        return Err("ERR timeout is out of range".into());
+    }
+    match seconds {
+        _ if seconds < 0.0 => Err("ERR timeout is negative".into()),
+        0.0 => Ok(None),
+        _ => Ok(Some((seconds * 1e6).ceil() as i64)),
+    }
 }
 
 /// Whether an argument is this word, in any case.

@@ -6,6 +6,7 @@ use super::args::{self, integer, is};
 use super::help;
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
+use crate::server::blocked;
 use crate::server::client::{Client, Closing, ReplyMode};
 use crate::server::client_info;
 use crate::server::command::*;
@@ -421,9 +422,17 @@ fn unblock(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     {
         return Err("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR".into());
     }
-    integer(argv.at(2))?;
-    // No command blocks yet.
-    cx.reply.int(0);
+    let id = integer(argv.at(2))?;
+    let by_error = argv.get(3).is_some_and(|reason| is(reason, "ERROR"));
+    let error = by_error.then_some(error::UNBLOCKED);
+    let found = u64::try_from(id)
+        .ok()
+        .and_then(|id| cx.server.clients.by_id(id));
+    let unblocked = match found.map(|client| client.slot) {
+        Some(slot) => blocked::unblock(cx.server, slot, error),
+        None => false,
+    };
+    cx.reply.int(unblocked.into());
     Ok(())
 }
 

@@ -69,7 +69,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "pause-cron", arguments: (1, 1), usage: "PAUSE-CRON <0|1>", text: "Stop what the server does by the clock, or go on with it.", run: pause_cron },
     Subcommand { name: "populate", arguments: (1, 3), usage: "POPULATE <count> [<prefix>] [<size>]", text: "Add <count> strings, named <prefix>:<number> (`key` if no prefix is given), of <size> bytes.\nKeys that exist stay as they are.", run: populate },
     Subcommand { name: "protocol", arguments: (1, 1), usage: "PROTOCOL <kind>", text: "Reply with a sample of a kind of reply: string, integer, double, bignum, null, array,\nset, map, attrib, push, verbatim, true, false.", run: protocol_sample },
-    Subcommand { name: "quicklist-packed-threshold", arguments: (1, 1), usage: "QUICKLIST-PACKED-THRESHOLD <size>", text: NO_EFFECT, run: packed_threshold },
+    Subcommand { name: "quicklist-packed-threshold", arguments: (1, 1), usage: "QUICKLIST-PACKED-THRESHOLD <size>", text: "Keep list elements of this many bytes and more by themselves; 0 for the usual size.", run: packed_threshold },
     Subcommand { name: "replicate", arguments: (1, MANY), usage: "REPLICATE <argument> [<argument> ...]", text: NO_EFFECT, run: ignore },
     Subcommand { name: "replybuffer", arguments: (2, 2), usage: "REPLYBUFFER PEAK-RESET-TIME <NEVER|RESET|milliseconds>|RESIZING <0|1>", text: NO_EFFECT, run: replybuffer },
     Subcommand { name: "restart", arguments: (0, MANY), usage: "RESTART [<milliseconds>]", text: "Start the program anew after a delay.", run: restart },
@@ -131,7 +131,10 @@ fn pause_cron(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 
 fn packed_threshold(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     match num::parse_memory(argv.at(2)) {
-        Some(0..=0xffff_ffff) => cx.reply.ok(),
+        Some(bytes @ 0..=0xffff_ffff) => {
+            cx.server.config.list_packed_threshold = bytes as usize;
+            cx.reply.ok();
+        }
         _ => {
             return Err(
                 "ERR argument must be a memory value bigger than 1 and smaller than 4gb".into(),

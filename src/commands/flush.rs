@@ -109,6 +109,7 @@ fn swapdb(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     }
     if first != second {
         cx.keyspace.swap(first as usize, second as usize);
+        cx.effects.swapped = Some((first as usize, second as usize));
     }
     cx.effects.dirty += 1;
     cx.reply.ok();

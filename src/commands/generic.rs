@@ -131,7 +131,7 @@ fn copy(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         .expect("found above, and only another key was removed since");
     cx.keyspace
         .copy(cx.db_index, place, to_db, new, cx.access.new_entry());
-    cx.effects.event(Class::New, "new", to_db, new.bytes);
+    cx.effects.created(to_db, new.bytes);
     cx.effects
         .changed(Class::Generic, "copy_to", to_db, new.bytes);
     cx.reply.int(1);
@@ -201,7 +201,7 @@ fn move_key(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         _ => false,
     };
     if moved {
-        cx.effects.event(Class::New, "new", to, key.bytes);
+        cx.effects.created(to, key.bytes);
         cx.effects
             .changed(Class::Generic, "move_from", from, key.bytes);
         cx.effects.event(Class::Generic, "move_to", to, key.bytes);
@@ -245,7 +245,7 @@ fn rename_to_free(cx: &mut DataCx<'_>, key: Key<'_>, new: Key<'_>) {
         .find(key)
         .expect("the caller found it, and only another key was removed since");
     cx.db_mut().rename(key, place, new);
-    cx.effects.event(Class::New, "new", cx.db_index, new.bytes);
+    cx.effects.created(cx.db_index, new.bytes);
     cx.effects
         .changed(Class::Generic, "rename_from", cx.db_index, key.bytes);
     cx.effects

@@ -5,11 +5,12 @@
 
 use super::entry::{Entry, EntryRef};
 use super::lazyfree::{Garbage, LazyFree};
-use super::value::{INLINE_MAX, NewValue, RawString};
+use super::value::{Collection, INLINE_MAX, NewValue, RawString};
 use crate::base::hash::Hasher;
 use crate::base::rng::Rng;
 use crate::data::table::{Place, Table};
 use bytes::Bytes;
+use std::collections::BTreeSet;
 
 /// A key with its hash, which is computed once a request.
 #[derive(Clone, Copy)]
@@ -35,6 +36,9 @@ pub enum Expiry {
 pub struct Db {
     table: Table<Entry>,
     volatile: usize,
+    /// The hashes with volatile fields, by the time of the first one: each such hash of the table
+    /// exactly once.
+    field_expiries: BTreeSet<(i64, Box<[u8]>)>,
     /// Where the expire cycle goes on.
     pub(super) expire_cursor: usize,
     /// A running average of the time to live of volatile keys, in milliseconds, as INFO reports it.
@@ -47,6 +51,7 @@ impl Db {
         Db {
             table: Table::new(hasher),
             volatile: 0,
+            field_expiries: BTreeSet::new(),
             expire_cursor: 0,
             avg_ttl_ms: 0,
         }
@@ -66,6 +71,17 @@ impl Db {
     /// The number of keys that have an expiry.
     pub fn volatile(&self) -> usize {
         self.volatile
+    }
+
+    /// The number of hashes that have volatile fields.
+    pub fn volatile_hashes(&self) -> usize {
+        self.field_expiries.len()
+    }
+
+    /// The hash whose fields expire first, and when, in milliseconds of the Unix clock.
+    pub fn first_field_expiry(&self) -> Option<(i64, &[u8])> {
+        let (at, key) = self.field_expiries.first()?;
+        Some((*at, key))
     }
 
     /// The table, to look at its shape.
@@ -121,12 +137,20 @@ impl Db {
             self.volatile += 1;
             self.table.mark_volatile(key.hash);
         }
+        self.note_field_expiry(key.bytes, None, entry.next_field_expiry());
         place
     }
 
     /// Replaces the value of a key. Its access clock stays.
     #[inline]
-    pub fn replace(&mut self, key: Key<'_>, place: Place, value: NewValue<'_>, expiry: Expiry) {
+    pub fn replace(
+        &mut self,
+        key: Key<'_>,
+        place: Place,
+        value: NewValue<'_>,
+        expiry: Expiry,
+        disposal: Disposal<'_>,
+    ) {
         let old = self.table.get(place);
         let was = old.expiry();
         let expiry = match expiry {
@@ -141,9 +165,10 @@ impl Db {
             return;
         }
         let access = old.access();
-        self.table
-            .replace(place, Entry::new(key.bytes, value, expiry, access));
-        old.free();
+        let new = Entry::new(key.bytes, value, expiry, access);
+        self.table.replace(place, new);
+        self.note_field_expiry(key.bytes, old.next_field_expiry(), new.next_field_expiry());
+        disposal.dispose(old);
         self.count_volatile(key, was.is_some(), expiry.is_some());
     }
 
@@ -162,19 +187,52 @@ impl Db {
         }
     }
 
-    /// Takes a key out. What it held is freed at once, or handed to the freeing thread if `lazily`.
-    pub fn remove(&mut self, key: Key<'_>, place: Place, lazily: Option<&mut LazyFree>) {
-        let entry = self.detach(key, place);
-        match lazily {
-            Some(lazyfree)
-                if entry
-                    .raw_mut()
-                    .is_some_and(|raw| raw.allocated() >= LazyFree::BYTES_MIN) =>
-            {
-                lazyfree.send(Garbage::Entry(entry));
+    /// Takes a key out, and disposes of what it held.
+    pub fn remove(&mut self, key: Key<'_>, place: Place, disposal: Disposal<'_>) {
+        disposal.dispose(self.detach(key, place));
+    }
+
+    /// Takes a collection out of its entry, has it changed, and puts it back; if it is empty then,
+    /// its key is removed instead. Says so beside what `change` returned. The place stays good
+    /// unless the key was removed.
+    ///
+    /// The value is of the type; `buffer` is what small collections are changed in.
+    #[inline]
+    pub fn edit<C: Collection, R>(
+        &mut self,
+        key: Key<'_>,
+        place: Place,
+        buffer: &mut Vec<u8>,
+        change: impl FnOnce(&mut C) -> R,
+    ) -> (R, bool) {
+        let entry = self.table.get(place);
+        let expiry_before = entry.next_field_expiry();
+        let mut collection = C::from_stored(entry.take(std::mem::take(buffer)));
+        let result = change(&mut collection);
+        let emptied = collection.is_empty();
+        let stored = collection.into_stored();
+        let expiry_after = stored.next_field_expiry();
+        match entry.refill(stored, buffer) {
+            Ok(()) => {}
+            Err(stored) => {
+                let new = Entry::new(
+                    key.bytes,
+                    stored.as_new(buffer),
+                    entry.expiry(),
+                    entry.access(),
+                );
+                self.table.replace(place, new);
+                entry.free_hollow();
             }
-            _ => entry.free(),
         }
+        trim(buffer);
+        if expiry_before.is_some() || expiry_after.is_some() {
+            self.note_field_expiry(key.bytes, expiry_before, expiry_after);
+        }
+        if emptied {
+            self.detach(key, place).free();
+        }
+        (result, emptied)
     }
 
     /// Moves a key's entry to another name, which is free.
@@ -214,7 +272,10 @@ impl Db {
             return change(bytes);
         }
         let mut digits = itoa::Buffer::new();
-        let old = entry.string().bytes(&mut digits);
+        let old = entry
+            .string()
+            .expect("the caller found a string")
+            .bytes(&mut digits);
         if old.len() >= len
             && let Some(bytes) = entry.inline_mut()
         {
@@ -224,7 +285,8 @@ impl Db {
         let mut bytes = zeroed_with_room(len);
         bytes[..old.len()].copy_from_slice(old);
         change(&mut bytes);
-        self.replace(key, place, NewValue::edited(&mut bytes), Expiry::Keep);
+        let value = NewValue::edited(&mut bytes);
+        self.replace(key, place, value, Expiry::Keep, Disposal::AtOnce);
     }
 
     /// The string at a place to send along without a copy, if it has an allocation of its own.
@@ -278,6 +340,7 @@ impl Db {
         if entry.expiry().is_some() {
             self.volatile -= 1;
         }
+        self.note_field_expiry(key.bytes, entry.next_field_expiry(), None);
         entry
     }
 
@@ -285,6 +348,26 @@ impl Db {
         debug_assert!(self.find(key).is_none());
         self.table.insert(key.hash, entry);
         self.count_volatile(key, false, entry.expiry().is_some());
+        self.note_field_expiry(key.bytes, None, entry.next_field_expiry());
+    }
+
+    /// Keeps the index of hashes with volatile fields true to a change.
+    #[inline]
+    fn note_field_expiry(&mut self, key: &[u8], before: Option<i64>, after: Option<i64>) {
+        if before != after {
+            self.move_field_expiry(key, before, after);
+        }
+    }
+
+    #[cold]
+    fn move_field_expiry(&mut self, key: &[u8], before: Option<i64>, after: Option<i64>) {
+        if let Some(at) = before {
+            let known = self.field_expiries.remove(&(at, key.into()));
+            assert!(known, "a hash with volatile fields is in the index");
+        }
+        if let Some(at) = after {
+            self.field_expiries.insert((at, key.into()));
+        }
     }
 
     fn count_volatile(&mut self, key: Key<'_>, was: bool, is: bool) {
@@ -300,6 +383,40 @@ impl Db {
 impl Drop for Db {
     fn drop(&mut self) {
         self.table.for_each(Entry::free);
+    }
+}
+
+/// What becomes of a value that is given up.
+pub enum Disposal<'a> {
+    /// It is freed at once: it is known to be small.
+    AtOnce,
+    /// It is freed at once unless it is so big that this would be felt; then the freeing thread gets
+    /// it.
+    Now(&'a mut LazyFree),
+    /// The freeing thread gets it if it is worth it, and counts it.
+    Lazily(&'a mut LazyFree),
+}
+
+impl Disposal<'_> {
+    fn dispose(self, entry: Entry) {
+        match self {
+            Disposal::Now(lazyfree) if lazyfree.takes_anyway(entry) => {
+                lazyfree.send(Garbage::Uncounted(entry));
+            }
+            Disposal::Lazily(lazyfree) if lazyfree.takes(entry) => {
+                lazyfree.send(Garbage::Entry(entry));
+            }
+            _ => entry.free(),
+        }
+    }
+}
+
+/// Keeps the buffer that small collections are changed in small itself.
+#[inline]
+fn trim(buffer: &mut Vec<u8>) {
+    const KEPT_MAX: usize = 64 << 10;
+    if buffer.capacity() > KEPT_MAX {
+        *buffer = Vec::new();
     }
 }
 
@@ -330,6 +447,8 @@ pub struct Keyspace {
     hasher: Hasher,
     /// Hands big values to the thread that frees them.
     pub lazyfree: LazyFree,
+    /// What small collections are changed in.
+    buffer: Vec<u8>,
     /// Randomness for commands and for sampling.
     pub rng: Rng,
 }
@@ -341,6 +460,7 @@ impl Keyspace {
             dbs: (0..count).map(|_| Db::new(hasher)).collect(),
             hasher,
             lazyfree: LazyFree::new(),
+            buffer: Vec::new(),
             rng,
         }
     }
@@ -396,10 +516,77 @@ impl Keyspace {
         self.dbs.swap(first, second);
     }
 
-    /// Removes a key; see [`Db::remove`].
+    /// Removes a key. What it held is freed by the freeing thread if it is big, and counted there
+    /// if that was asked for.
     pub fn remove(&mut self, db: usize, key: Key<'_>, place: Place, lazily: bool) {
-        let lazyfree = lazily.then_some(&mut self.lazyfree);
-        self.dbs[db].remove(key, place, lazyfree);
+        let disposal = disposal(&mut self.lazyfree, lazily);
+        self.dbs[db].remove(key, place, disposal);
+    }
+
+    /// Replaces the value of a key; see [`Db::replace`].
+    #[inline]
+    pub fn replace(
+        &mut self,
+        db: usize,
+        key: Key<'_>,
+        place: Place,
+        value: NewValue<'_>,
+        expiry: Expiry,
+        lazily: bool,
+    ) {
+        let disposal = disposal(&mut self.lazyfree, lazily);
+        self.dbs[db].replace(key, place, value, expiry, disposal);
+    }
+
+    /// Changes a collection; see [`Db::edit`]. `change` gets the randomness too.
+    #[inline]
+    pub fn edit<C: Collection, R>(
+        &mut self,
+        db: usize,
+        key: Key<'_>,
+        place: Place,
+        change: impl FnOnce(&mut C, &mut Rng) -> R,
+    ) -> (R, bool) {
+        debug_assert_eq!(self.dbs[db].entry(place).kind(), C::KIND);
+        let rng = &mut self.rng;
+        self.dbs[db].edit(key, place, &mut self.buffer, |c| change(c, rng))
+    }
+
+    /// Makes a collection under a key that is not there, unless `fill` leaves it empty.
+    pub fn create<C: Collection, R>(
+        &mut self,
+        db: usize,
+        key: Key<'_>,
+        access: u32,
+        fill: impl FnOnce(&mut C, &mut Rng) -> R,
+    ) -> (R, Option<Place>) {
+        let mut collection = C::new_in(std::mem::take(&mut self.buffer));
+        let result = fill(&mut collection, &mut self.rng);
+        let is_empty = collection.is_empty();
+        let value = collection.into_stored().as_new(&mut self.buffer);
+        let place = (!is_empty).then(|| self.dbs[db].insert(key, value, None, access));
+        trim(&mut self.buffer);
+        (result, place)
+    }
+
+    /// Puts a collection that was made outside under a key; see [`Db::insert`] and [`Db::replace`].
+    pub fn put<C: Collection>(
+        &mut self,
+        db: usize,
+        key: Key<'_>,
+        place: Option<Place>,
+        collection: C,
+        access: u32,
+        lazily: bool,
+    ) {
+        let mut packed = Vec::new();
+        let value = collection.into_stored().as_new(&mut packed);
+        match place {
+            Some(place) => self.replace(db, key, place, value, Expiry::Clear, lazily),
+            None => {
+                self.dbs[db].insert(key, value, None, access);
+            }
+        }
     }
 
     /// A key of a database, chosen with equal chance among all.
@@ -420,7 +607,23 @@ impl Keyspace {
         let count = old.len();
         if lazily && count > LazyFree::KEYS_MIN {
             self.lazyfree.send(Garbage::Db(old));
+        } else {
+            self.free_all(old);
         }
         count
+    }
+
+    /// Frees a database here, but for the collections that are so big that this would be felt.
+    fn free_all(&mut self, mut db: Db) {
+        let table = std::mem::replace(&mut db.table, Table::new(self.hasher));
+        table.for_each(|entry| Disposal::Now(&mut self.lazyfree).dispose(entry));
+    }
+}
+
+fn disposal(lazyfree: &mut LazyFree, lazily: bool) -> Disposal<'_> {
+    if lazily {
+        Disposal::Lazily(lazyfree)
+    } else {
+        Disposal::Now(lazyfree)
     }
 }

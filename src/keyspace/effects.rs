@@ -3,6 +3,8 @@
 //! A handler never notifies, propagates or wakes anybody. It says here what happened; the caller
 //! (`server::exec`) does what follows from it, and only as far as anybody listens.
 
+use super::value::Type;
+
 /// Classes of keyspace events, as `notify-keyspace-events` selects them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -11,6 +13,14 @@ pub enum Class {
     Generic = 1 << 2,
     /// `$`: string commands.
     String = 1 << 3,
+    /// `l`: list commands.
+    List = 1 << 4,
+    /// `s`: set commands.
+    Set = 1 << 5,
+    /// `h`: hash commands.
+    Hash = 1 << 6,
+    /// `z`: sorted set commands.
+    Zset = 1 << 7,
     /// `x`: a key expired.
     Expired = 1 << 8,
     /// `n`: a key came to be.
@@ -58,9 +68,48 @@ pub struct Effects {
     pub propagation: Propagation,
     /// Deletions of keys that were found expired: database and key.
     pub expired: Vec<(usize, Box<[u8]>)>,
+    /// Whether clients wait for keys to come to be.
+    awaited: bool,
+    /// Keys that came to be or got a value of another type: database and key. Only kept while
+    /// clients wait for some.
+    pub became: Vec<(usize, Box<[u8]>)>,
+    /// Databases that have changed places.
+    pub swapped: Option<(usize, usize)>,
+    /// What the command's client is to wait for, since there was nothing for it.
+    pub wait: Option<Wait>,
+}
+
+/// A client's wish to run its command again once there is something for it.
+pub struct Wait {
+    /// The keys it waits for.
+    pub keys: Vec<Box<[u8]>>,
+    /// The type of value that serves it.
+    pub kind: Type,
+    /// How long it waits at most, in microseconds.
+    pub timeout_us: Option<i64>,
 }
 
 impl Effects {
+    /// Says whether clients wait for keys, so that `became` is kept.
+    pub fn set_awaited(&mut self, awaited: bool) {
+        self.awaited = awaited;
+    }
+
+    /// A key came to be, or its value was replaced.
+    #[inline]
+    pub fn became(&mut self, db: usize, key: &[u8]) {
+        if self.awaited {
+            self.became.push((db, key.into()));
+        }
+    }
+
+    /// A key came to be that was not there.
+    #[inline]
+    pub fn created(&mut self, db: usize, key: &[u8]) {
+        self.event(Class::New, "new", db, key);
+        self.became(db, key);
+    }
+
     /// Effects that record the events of these classes, and what is propagated only if it goes
     /// anywhere.
     pub fn new(listening: u32, propagating: bool) -> Effects {
@@ -117,7 +166,20 @@ impl Effects {
         self.propagation = Propagation::Nothing;
     }
 
-    /// Forgets everything, for the next command.
+    /// Whether something is left to do once the command is through.
+    #[inline]
+    pub fn has_aftermath(&self) -> bool {
+        self.wait.is_some() || !self.became.is_empty() || self.swapped.is_some()
+    }
+
+    /// A change that removed the last element of a collection, and so its key.
+    #[inline]
+    pub fn emptied(&mut self, db: usize, key: &[u8]) {
+        self.event(Class::Generic, "del", db, key);
+    }
+
+    /// Forgets everything, for the next command. What [`Effects::became`] and the wish to wait say
+    /// is taken by the caller, so that nothing of it is left.
     #[inline]
     pub fn reset(&mut self) {
         self.dirty = 0;

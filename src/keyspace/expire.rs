@@ -4,7 +4,7 @@
 //! looks into those that are marked as holding volatile entries; a mark that no longer holds is
 //! cleared on the way, so a database without expiries costs one byte read a bucket.
 
-use super::db::{Db, Key};
+use super::db::{Db, Key, Keyspace};
 
 /// What a slice of the cycle found.
 #[derive(Default)]
@@ -53,12 +53,17 @@ pub fn step(db: &mut Db, now_ms: i64, buckets_max: usize, expired_max: usize) ->
 }
 
 /// Deletes a key that [`step`] found, if it is still there and expired; says whether it was.
-pub fn delete(db: &mut Db, key: Key<'_>, now_ms: i64) -> bool {
-    match db.find(key) {
-        Some(place) if db.entry(place).expiry().is_some_and(|at| at <= now_ms) => {
-            db.remove(key, place, None);
+pub fn delete(keyspace: &mut Keyspace, db: usize, key: Key<'_>, now_ms: i64, lazily: bool) -> bool {
+    let found = keyspace.db(db).find(key);
+    let is_due = |place: &_| {
+        let expiry = keyspace.db(db).entry(*place).expiry();
+        expiry.is_some_and(|at| at <= now_ms)
+    };
+    match found.filter(is_due) {
+        Some(place) => {
+            keyspace.remove(db, key, place, lazily);
             true
         }
-        _ => false,
+        None => false,
     }
 }

@@ -12,6 +12,8 @@ use std::sync::mpsc::{Sender, channel};
 /// Something to free, which nothing else refers to.
 pub(super) enum Garbage {
     Entry(Entry),
+    /// An entry whose user asked for no laziness, so that no figure shows it.
+    Uncounted(Entry),
     Db(Db),
 }
 
@@ -20,13 +22,14 @@ impl Garbage {
     fn objects(&self) -> u64 {
         match self {
             Garbage::Entry(_) => 1,
+            Garbage::Uncounted(_) => 0,
             Garbage::Db(db) => db.len() as u64,
         }
     }
 
     fn free(self) {
         match self {
-            Garbage::Entry(entry) => entry.free(),
+            Garbage::Entry(entry) | Garbage::Uncounted(entry) => entry.free(),
             Garbage::Db(db) => drop(db),
         }
     }
@@ -51,9 +54,13 @@ impl Default for LazyFree {
 }
 
 impl LazyFree {
-    /// A value with fewer bytes is freed faster than it is handed over.
-    pub(super) const BYTES_MIN: usize = 64 << 10;
-    /// The same for a database, in keys.
+    /// A string with fewer bytes is freed faster than it is handed over.
+    const BYTES_MIN: usize = 64 << 10;
+    /// The same for a collection, in allocations.
+    const WEIGHT_MIN: usize = 64;
+    /// Freeing a collection of more allocations would be felt, whatever the settings are.
+    const WEIGHT_MAX: usize = 4096;
+    /// A database with fewer keys is freed faster than it is handed over.
     pub(super) const KEYS_MIN: usize = 64;
 
     /// No thread yet.
@@ -77,6 +84,20 @@ impl LazyFree {
     /// Counts from zero again (CONFIG RESETSTAT).
     pub fn reset_stats(&mut self) {
         self.counters.freed.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether an entry is worth handing over.
+    pub(super) fn takes(&self, entry: Entry) -> bool {
+        entry.weight() > Self::WEIGHT_MIN
+            || entry
+                .raw_mut()
+                .is_some_and(|raw| raw.allocated() >= Self::BYTES_MIN)
+    }
+
+    /// Whether an entry is handed over although nobody asked for it.
+    #[inline]
+    pub(super) fn takes_anyway(&self, entry: Entry) -> bool {
+        entry.weight() > Self::WEIGHT_MAX
     }
 
     pub(super) fn send(&mut self, garbage: Garbage) {

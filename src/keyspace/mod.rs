@@ -5,8 +5,12 @@ pub mod effects;
 pub mod entry;
 pub mod evict;
 pub mod expire;
+pub mod hash;
 pub mod lazyfree;
+pub mod list;
+pub mod set;
 pub mod value;
+pub mod zset;
 
 pub use db::{Db, Key, Keyspace};
 pub use effects::Effects;

@@ -72,6 +72,8 @@ pub(super) enum Ran {
     UpTo(usize),
     /// Up to a request that must wait; these bytes hold it and what came after it.
     Postponed(std::ops::Range<usize>),
+    /// Up to a request that was taken and waits for a key; these bytes hold what came after it.
+    Parked(std::ops::Range<usize>),
 }
 
 impl Batch {
@@ -217,10 +219,13 @@ impl Batch {
                 _ => KeyHashes::default(),
             };
             server.request_bytes = region.rest - frame.at;
-            if exec::request(server, reply, region.slot, frame.resolved, argv, known)
-                == Done::Postponed
-            {
-                return Ran::Postponed(frame.at..region.rest);
+            match exec::request(server, reply, region.slot, frame.resolved, argv, known) {
+                Done::Answered => {}
+                Done::Postponed => return Ran::Postponed(frame.at..region.rest),
+                Done::Parked => {
+                    let next = self.frames[i + 1..region.frames.1].first();
+                    return Ran::Parked(next.map_or(region.rest, |f| f.at)..region.rest);
+                }
             }
             // What a monitor is shown from now on must not overtake the reply to its MONITOR.
             let is_monitor = server.unusual & gate::unusual::MONITORS != 0

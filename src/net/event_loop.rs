@@ -11,6 +11,7 @@ use super::transport::Transport;
 use crate::base::alloc;
 use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
+use crate::server::blocked;
 use crate::server::client::{Closing, Slot};
 use crate::server::cron;
 use crate::server::limits::{self, Overrun};
@@ -119,15 +120,8 @@ impl EventLoop {
         let mut events = Events::with_capacity(1024);
         let mut cron_at_ms = self.server.now_ms();
         loop {
-            let timeout = if self.has_work() {
-                0
-            } else {
-                (cron_at_ms - self.server.now_ms()).max(0) as u64
-            };
-            match self
-                .poll
-                .poll(&mut events, Some(Duration::from_millis(timeout)))
-            {
+            let timeout = self.timeout(cron_at_ms);
+            match self.poll.poll(&mut events, Some(timeout)) {
                 Err(e) if e.kind() != ErrorKind::Interrupted => {
                     panic!("the event loop cannot wait for events: {e}")
                 }
@@ -145,6 +139,9 @@ impl EventLoop {
             }
             self.serve();
             self.accept();
+            if self.server.blocked.next_deadline_us().is_some() {
+                blocked::end_waits(&mut self.server);
+            }
             if self.server.now_ms() >= cron_at_ms {
                 cron_at_ms = self.server.now_ms() + cron::run(&mut self.server);
             }
@@ -159,8 +156,26 @@ impl EventLoop {
         }
     }
 
+    /// How long to wait for events: until the clock has something to do.
+    fn timeout(&self, cron_at_ms: i64) -> Duration {
+        if self.has_work() {
+            return Duration::ZERO;
+        }
+        let cron = Duration::from_millis((cron_at_ms - self.server.now_ms()).max(0) as u64);
+        match self.server.blocked.next_deadline_us() {
+            Some(deadline_us) => {
+                let left_us = (deadline_us - self.server.now_us()).max(0) as u64;
+                cron.min(Duration::from_micros(left_us))
+            }
+            None => cron,
+        }
+    }
+
     fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.accepting.is_empty() || !self.server.attention.is_empty()
+        !self.ready.is_empty()
+            || !self.accepting.is_empty()
+            || !self.server.attention.is_empty()
+            || !self.server.resumed.is_empty()
     }
 
     fn note_event(&mut self, slot: Slot, event: &mio::event::Event) {
@@ -240,15 +255,15 @@ impl EventLoop {
         inbox[used..used + pending].copy_from_slice(&client.query);
         let from = used + pending;
         let to = (from + READ_MAX).min(inbox.len());
-        let postponed = client.postponed;
+        let held = client.is_held();
         let read = match self.read(slot, &mut inbox[from..to]) {
             Some(n) => n,
-            None if pending > 0 && !postponed && !self.is_closing(slot) => 0,
+            None if pending > 0 && !held && !self.is_closing(slot) => 0,
             None => return used,
         };
         let client = self.server.clients.at_mut(slot);
         client.query.clear();
-        if postponed {
+        if held {
             client.query.extend_from_slice(&inbox[used..from + read]);
             return used;
         }
@@ -283,7 +298,7 @@ impl EventLoop {
     fn gather(&mut self, slot: Slot, inbox: &[u8]) {
         let client = self.server.clients.at_mut(slot);
         let mut query = std::mem::take(&mut client.query);
-        let postponed = client.postponed;
+        let held = client.is_held();
         let had = query.len();
         let announced = client.progress.bytes_needed().saturating_sub(had);
         let more = announced.clamp(READ_MAX, GATHER_MAX);
@@ -294,7 +309,7 @@ impl EventLoop {
         if self.is_closing(slot) {
             return;
         }
-        if postponed || limits::check_query(&mut self.server, slot, query.len()) == Overrun::Close {
+        if limits::check_query(&mut self.server, slot, query.len()) == Overrun::Close || held {
             self.server.clients.at_mut(slot).query = query;
             return;
         }
@@ -306,7 +321,7 @@ impl EventLoop {
         if cut.failed || client.closing.is_some() {
             return;
         }
-        if client.postponed {
+        if client.is_held() {
             client.query.extend_from_slice(&query[cut.rest..]);
             return;
         }
@@ -373,7 +388,15 @@ impl EventLoop {
                         self.send_all(&mut outputs);
                     }
                     Ran::Postponed(unrun) => {
-                        self.postpone(slot, &buffer[unrun]);
+                        self.put_back(slot, &buffer[unrun]);
+                        self.server.clients.at_mut(slot).postponed = true;
+                        self.server.postponed.push(slot);
+                        break;
+                    }
+                    Ran::Parked(unrun) => {
+                        self.put_back(slot, &buffer[unrun]);
+                        // Somebody may serve it in this very batch, after what it was sent so far.
+                        self.send_all(&mut outputs);
                         break;
                     }
                 }
@@ -400,14 +423,15 @@ impl EventLoop {
     }
 
     /// Puts requests that must wait back in front of what the client sent after them.
-    fn postpone(&mut self, slot: Slot, unrun: &[u8]) {
+    fn put_back(&mut self, slot: Slot, unrun: &[u8]) {
+        if unrun.is_empty() {
+            return;
+        }
         let client = self.server.clients.at_mut(slot);
         let mut query = unrun.to_vec();
         query.extend_from_slice(&client.query);
         client.query = query;
         client.progress = Default::default();
-        client.postponed = true;
-        self.server.postponed.push(slot);
     }
 
     /// Sends each client its part of the replies.
@@ -521,6 +545,9 @@ impl EventLoop {
                     _ => {}
                 }
             }
+        }
+        for slot in std::mem::take(&mut self.server.resumed) {
+            self.make_ready(slot);
         }
         if !self.server.postponed.is_empty() && self.server.pause_is_over() {
             for slot in std::mem::take(&mut self.server.postponed) {

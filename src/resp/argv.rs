@@ -70,6 +70,15 @@ impl<'a> Argv<'a> {
         }
     }
 
+    /// The arguments from `from` to before `to`, which the caller knows to exist.
+    #[inline]
+    pub fn slice(&self, from: usize, to: usize) -> Argv<'a> {
+        Argv {
+            bytes: self.bytes,
+            spans: &self.spans[from..to],
+        }
+    }
+
     /// The arguments in order.
     #[inline]
     pub fn iter(

@@ -2,6 +2,7 @@
 
 use crate::resp::reply::Proto;
 use crate::resp::request::Progress;
+use crate::server::blocked::Parked;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -85,6 +86,8 @@ pub struct Client {
     pub can_redirect: bool,
     /// Its next command waits for the end of a pause.
     pub postponed: bool,
+    /// What its command waits for, if it does.
+    pub parked: Option<Box<Parked>>,
     /// When it connected, in milliseconds of the Unix clock.
     pub created_ms: i64,
     /// When it last sent something.
@@ -158,6 +161,7 @@ impl Client {
             no_evict: false,
             can_redirect: false,
             postponed: false,
+            parked: None,
             created_ms: now_ms,
             active_ms: now_ms,
             soft_limit_since_ms: None,
@@ -184,6 +188,12 @@ impl Client {
     #[inline]
     pub fn is_authenticated(&self) -> bool {
         self.unusual & unusual::UNAUTHENTICATED == 0
+    }
+
+    /// Whether nothing that it sends runs for now.
+    #[inline]
+    pub fn is_held(&self) -> bool {
+        self.postponed || self.parked.is_some()
     }
 
     /// Whether it connects from this machine.

@@ -58,7 +58,7 @@ fn flags(client: &Client) -> String {
     if client.unusual & unusual::MONITOR != 0 {
         flags.push('O');
     }
-    if client.postponed {
+    if client.is_held() {
         flags.push('b');
     }
     if client.closing == Some(Closing::AfterReplies) {

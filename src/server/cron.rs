@@ -154,7 +154,8 @@ fn expire_cycle(server: &mut Server) {
 
 fn delete_expired(server: &mut Server, db: usize, key: &[u8], now_ms: i64) {
     let key = server.keyspace.key(key);
-    if expire::delete(server.keyspace.db_mut(db), key, now_ms) {
+    let lazily = server.config.lazyfree_lazy_expire;
+    if expire::delete(&mut server.keyspace, db, key, now_ms, lazily) {
         server.stats.keyspace.expired += 1;
         server.effects.expired(db, key.bytes);
     }

@@ -1,9 +1,11 @@
 //! What a handler reaches: the keyspace with time and effects, or the whole server.
 
+use crate::base::rng::Rng;
 use crate::keyspace::db::{Db, Expiry, Key, Keyspace};
-use crate::keyspace::effects::{Class, Effects};
+use crate::keyspace::effects::{Class, Effects, Wait};
 use crate::keyspace::entry::EntryRef;
-use crate::keyspace::value::NewValue;
+use crate::keyspace::value::{Collection, NewValue, Type};
+use crate::resp::error::{self, ErrorReply};
 use crate::resp::reply::Reply;
 use crate::resp::request::Argv;
 use crate::server::client::{Client, Slot};
@@ -98,6 +100,16 @@ pub struct DataCx<'a> {
     pub delete_expired: bool,
     /// Key hashes that are known already.
     pub hashes: KeyHashes<'a>,
+    /// Whether the client can be made to wait.
+    pub may_wait: bool,
+}
+
+/// What a change to a collection reaches beside it.
+pub struct Aside<'a> {
+    /// Where the reply goes.
+    pub reply: &'a mut Reply,
+    /// Randomness.
+    pub rng: &'a mut Rng,
 }
 
 impl DataCx<'_> {
@@ -241,7 +253,11 @@ impl DataCx<'_> {
         expiry: Expiry,
     ) {
         match place {
-            Some(place) => self.db_mut().replace(key, place, value, expiry),
+            Some(place) => {
+                let lazily = self.config.lazyfree_lazy_server_del;
+                let db = self.db_index;
+                self.keyspace.replace(db, key, place, value, expiry, lazily);
+            }
             None => {
                 let at = if let Expiry::At(at) = expiry {
                     Some(at)
@@ -250,10 +266,107 @@ impl DataCx<'_> {
                 };
                 let access = self.access.new_entry();
                 self.db_mut().insert(key, value, at, access);
-                self.effects
-                    .event(Class::New, "new", self.db_index, key.bytes);
+                self.effects.created(self.db_index, key.bytes);
             }
         }
+    }
+
+    /// Stores a collection that was made outside, whatever the key held before; it has no expiry
+    /// then.
+    pub fn store_collection<C: Collection>(
+        &mut self,
+        key: Key<'_>,
+        place: Option<Place>,
+        collection: C,
+    ) {
+        let lazily = self.config.lazyfree_lazy_server_del;
+        let access = self.access.new_entry();
+        self.keyspace
+            .put(self.db_index, key, place, collection, access, lazily);
+        match place {
+            Some(_) => self.effects.became(self.db_index, key.bytes),
+            None => self.effects.created(self.db_index, key.bytes),
+        }
+    }
+
+    /// Fails unless the value at a place is of this type.
+    #[inline]
+    pub fn expect_kind(&self, place: Place, kind: Type) -> Result<(), ErrorReply> {
+        if self.entry(place).kind() == kind {
+            Ok(())
+        } else {
+            Err(error::WRONG_TYPE)
+        }
+    }
+
+    /// Changes the collection at a place, or fails if the value is of another type. If nothing is
+    /// left of it its key is removed, and the result says so: the events are the caller's,
+    /// [`Effects::emptied`] after its own.
+    #[inline]
+    pub fn edit<C: Collection, R>(
+        &mut self,
+        key: Key<'_>,
+        place: Place,
+        change: impl FnOnce(&mut C, Aside<'_>) -> R,
+    ) -> Result<(R, bool), ErrorReply> {
+        self.expect_kind(place, C::KIND)?;
+        let reply = &mut *self.reply;
+        Ok(self
+            .keyspace
+            .edit(self.db_index, key, place, |collection, rng| {
+                change(collection, Aside { reply, rng })
+            }))
+    }
+
+    /// Changes a collection and creates it if the key is not there: `change` must leave something
+    /// in it. Fails if the value is of another type.
+    #[inline]
+    pub fn edit_or_create<C: Collection, R>(
+        &mut self,
+        key: Key<'_>,
+        place: Option<Place>,
+        change: impl FnOnce(&mut C, Aside<'_>) -> R,
+    ) -> Result<R, ErrorReply> {
+        match place {
+            Some(place) => {
+                let (result, emptied) = self.edit(key, place, change)?;
+                debug_assert!(!emptied, "what adds to a collection does not empty it");
+                Ok(result)
+            }
+            None => {
+                let reply = &mut *self.reply;
+                let access = self.access.new_entry();
+                let (result, created) =
+                    self.keyspace
+                        .create(self.db_index, key, access, |collection, rng| {
+                            change(collection, Aside { reply, rng })
+                        });
+                if created.is_some() {
+                    self.effects.created(self.db_index, key.bytes);
+                }
+                Ok(result)
+            }
+        }
+    }
+
+    /// Has the client wait until one of these keys holds a value of this type, and run its command
+    /// again then. The handler has found nothing and written no reply. A client that cannot wait
+    /// gets the reply of a wait in vain.
+    pub fn wait<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k [u8]>,
+        kind: Type,
+        timeout_us: Option<i64>,
+    ) {
+        if !self.may_wait {
+            self.reply.null_array();
+            return;
+        }
+        self.effects.wait = Some(Wait {
+            keys: keys.map(Box::from).collect(),
+            kind,
+            timeout_us,
+        });
     }
 
     /// Edits a string in place; see [`Db::edit_string`].
@@ -267,8 +380,7 @@ impl DataCx<'_> {
         let access = self.access.new_entry();
         self.db_mut().edit_string(key, place, len, access, change);
         if place.is_none() {
-            self.effects
-                .event(Class::New, "new", self.db_index, key.bytes);
+            self.effects.created(self.db_index, key.bytes);
         }
     }
 

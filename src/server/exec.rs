@@ -4,6 +4,7 @@ use crate::base::clock;
 use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
 use crate::resp::request::Argv;
+use crate::server::blocked;
 use crate::server::client::{Closing, ReplyMode, Slot, unusual as client_unusual};
 use crate::server::command::{ADMIN, Handler, SKIP_MONITOR, SKIP_SLOWLOG};
 use crate::server::crash;
@@ -21,6 +22,8 @@ pub enum Done {
     Answered,
     /// It must be offered again later, and nothing of the client's before.
     Postponed,
+    /// It waits for a key, and what the client sent after it waits with it.
+    Parked,
 }
 
 /// Admits and runs a request of a client; the reply is appended to `reply`.
@@ -49,14 +52,34 @@ pub fn request(
         Verdict::Postpone => return Done::Postponed,
     }
     call(server, reply, slot, id, argv, hashes);
+    let parked = server.effects.has_aftermath() && aftermath(server, slot, id, argv);
     if server.unusual & gate::unusual::MONITORS != 0 && command.flags & (SKIP_MONITOR | ADMIN) == 0
     {
         monitor::feed(server, slot, argv);
+    }
+    if parked {
+        return Done::Parked;
     }
     if server.clients.at(slot).unusual & client_unusual::REPLY_MODE != 0 && silence(server, slot) {
         reply.rollback(start);
     }
     Done::Answered
+}
+
+/// What follows from a client's command once it is through: it waits, or others wait no longer.
+/// Says whether it waits.
+#[cold]
+fn aftermath(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) -> bool {
+    let wait = server.effects.wait.take();
+    let parked = wait.is_some();
+    if let Some(wait) = wait {
+        blocked::park(server, slot, id, argv, wait);
+    }
+    if let Some((first, second)) = server.effects.swapped.take() {
+        blocked::note_swap(server, first, second);
+    }
+    blocked::serve(server);
+    parked
 }
 
 /// Runs a command that was admitted, and carries out its effects.
@@ -106,6 +129,10 @@ fn finish(
     reply_bytes: u64,
 ) {
     let nanoseconds = server.advance_time_to(clock::ticks());
+    if server.effects.wait.is_some() {
+        // It counts when it has run to its end.
+        return;
+    }
     server.dirty += server.effects.dirty;
     server.stats.commands += 1;
     let stats = server.commands.stats_mut(id);
@@ -222,6 +249,15 @@ fn refuse(
 fn answer_error(server: &mut Server, reply: &mut Reply, error: &ErrorReply) {
     server.stats.count_error(error.code());
     reply.error(error);
+}
+
+/// The same for a client of whatever state, gone ones among them.
+pub fn is_silenced(server: &mut Server, slot: Slot) -> bool {
+    match server.clients.get_mut(slot) {
+        Some(client) if client.unusual & client_unusual::REPLY_MODE != 0 => silence(server, slot),
+        Some(_) => false,
+        None => true,
+    }
 }
 
 /// Whether the reply to the command that just ran is not sent, by CLIENT REPLY.

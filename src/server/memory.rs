@@ -97,7 +97,8 @@ impl Breakdown {
 
 /// What a client holds.
 fn client_bytes(client: &Client) -> usize {
-    size_of::<Client>() + client.query.capacity() + client.out.bytes()
+    let parked = client.parked.as_ref().map_or(0, |p| p.heap_bytes());
+    size_of::<Client>() + client.query.capacity() + client.out.bytes() + parked
 }
 
 fn percent(part: usize, whole: usize) -> f64 {

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod args;
+pub mod blocked;
 pub mod client;
 pub mod client_info;
 pub mod command;

@@ -6,6 +6,7 @@ use crate::base::hash::Hasher;
 use crate::base::rng::{self, Rng};
 use crate::keyspace::{Effects, Keyspace};
 use crate::resp::reply::Reply;
+use crate::server::blocked::{self, Blocked};
 use crate::server::client::{self, Clients, Closing, Endpoint, Slot};
 use crate::server::client_info;
 use crate::server::command::Command;
@@ -77,6 +78,10 @@ pub struct Server {
     pub attention: Vec<Slot>,
     /// Clients that wait for the end of a pause.
     pub postponed: Vec<Slot>,
+    /// Clients that wait for keys.
+    pub blocked: Blocked,
+    /// Clients whose wait is over, and that go on with what they sent meanwhile.
+    pub resumed: Vec<Slot>,
     /// Whether expired keys are found actively (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: bool,
     /// Whether nothing happens by the clock (DEBUG PAUSE-CRON).
@@ -160,6 +165,8 @@ impl Server {
             monitors: Vec::new(),
             attention: Vec::new(),
             postponed: Vec::new(),
+            blocked: Blocked::default(),
+            resumed: Vec::new(),
             active_expire: true,
             cron_paused: false,
             replies_count_large: false,
@@ -267,6 +274,7 @@ impl Server {
             access: self.time.access,
             delete_expired: self.unusual & gate::unusual::PAUSED == 0,
             hashes,
+            may_wait: true,
         }
     }
 
@@ -290,8 +298,13 @@ impl Server {
     /// Forgets a client whose socket is gone.
     pub fn forget_client(&mut self, slot: Slot) {
         let forgotten = self.clients.remove(slot);
-        if forgotten.is_some_and(|client| client.postponed) {
-            self.postponed.retain(|&other| other != slot);
+        if let Some(client) = forgotten {
+            if client.postponed {
+                self.postponed.retain(|&other| other != slot);
+            }
+            if let Some(parked) = client.parked {
+                blocked::forget(self, slot, &parked);
+            }
         }
         self.remove_monitor(slot);
     }

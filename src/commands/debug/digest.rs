@@ -47,6 +47,7 @@ impl Digest {
                 let string = entry.string().unwrap_or(StringRef::Bytes(b""));
                 self.chain(string.bytes(&mut itoa::Buffer::new()));
             }
+            Type::List | Type::Set | Type::Zset | Type::Hash => {}
         }
         if entry.expiry().is_some() {
             self.add(b"!!expire!!");
@@ -69,6 +70,10 @@ impl Digest {
 fn type_number(kind: Type) -> u32 {
     match kind {
         Type::String => 0,
+        Type::List => 1,
+        Type::Set => 2,
+        Type::Zset => 3,
+        Type::Hash => 4,
     }
 }
 

@@ -338,6 +338,8 @@ pub struct Settings {
     pub lfu_log_factor: u32,
     pub list_compress_depth: u32,
     pub list_max_listpack_size: i32,
+    /// No parameter: DEBUG QUICKLIST-PACKED-THRESHOLD.
+    pub list_packed_threshold: usize,
     pub maxmemory: u64,
     pub maxmemory_eviction_tenacity: u32,
     pub maxmemory_policy: MaxmemoryPolicy,

@@ -19,10 +19,15 @@ pub(super) fn clients(server: &Server, out: &mut Fields) {
         "client_recent_max_output_buffer",
         largest(|client| client.out.bytes()),
     );
-    out.add("blocked_clients", server.postponed.len());
+    out.add(
+        "blocked_clients",
+        server.postponed.len() + server.blocked.clients(),
+    );
     out.zeros(&["tracking_clients", "pubsub_clients", "watching_clients"]);
-    out.zeros(&["clients_in_timeout_table", "total_watched_keys"]);
-    out.zeros(&["total_blocking_keys", "total_blocking_keys_on_nokey"]);
+    out.add("clients_in_timeout_table", server.blocked.timeouts());
+    out.zeros(&["total_watched_keys"]);
+    out.add("total_blocking_keys", server.blocked.keys());
+    out.zeros(&["total_blocking_keys_on_nokey"]);
     let left_ms = |until: i64| until - server.now_ms();
     let (reason, actions, timeout_ms) = match server.pause.current() {
         Some((_, until)) if left_ms(until) <= 0 => ("none", "none", 0),
@@ -185,10 +190,11 @@ pub(super) fn keyspace(server: &Server, out: &mut Fields) {
             out.add(
                 format_args!("db{index}"),
                 format_args!(
-                    "keys={},expires={},avg_ttl={},subexpiry=0",
+                    "keys={},expires={},avg_ttl={},subexpiry={}",
                     db.len(),
                     db.volatile(),
-                    db.avg_ttl_ms
+                    db.avg_ttl_ms,
+                    db.volatile_hashes()
                 ),
             );
         }
