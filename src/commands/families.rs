@@ -1,8 +1,8 @@
 //! The families' tables, all together.
 
 use super::{
-    bitfield, bitmap, command, config, connection, debug, expire, flush, generic, latency, lolwut,
-    memory, module, object, scan, server, slowlog, string,
+    bitfield, bitmap, command, config, connection, debug, expire, flush, generic, latency, list,
+    lolwut, memory, module, object, scan, server, slowlog, string,
 };
 use crate::server::command::Command;
 
@@ -13,6 +13,7 @@ pub static FAMILIES: &[&[Command]] = &[
     scan::COMMANDS,
     object::COMMANDS,
     string::COMMANDS,
+    list::COMMANDS,
     bitmap::COMMANDS,
     bitfield::COMMANDS,
     connection::COMMANDS,
