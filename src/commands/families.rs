@@ -1,8 +1,8 @@
 //! The families' tables, all together.
 
 use super::{
-    bitfield, bitmap, command, config, connection, debug, expire, flush, generic, latency, lolwut,
-    memory, module, object, scan, server, slowlog, string,
+    bitfield, bitmap, command, config, connection, debug, expire, flush, generic, hyperloglog,
+    latency, lolwut, memory, module, object, scan, server, slowlog, string,
 };
 use crate::server::command::Command;
 
@@ -15,6 +15,7 @@ pub static FAMILIES: &[&[Command]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     bitfield::COMMANDS,
+    hyperloglog::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,
     config::COMMANDS,

@@ -1,5 +1,6 @@
 //! Data structures that know nothing of a server.
 
 pub mod bits;
+pub mod hyperloglog;
 pub mod lcs;
 pub mod table;
