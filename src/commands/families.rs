@@ -1,32 +1,29 @@
 //! The families' tables, all together.
 
-use super::{
-    bitfield, bitmap, command, config, connection, debug, expire, flush, generic, latency, list,
-    lolwut, memory, module, object, scan, server, slowlog, string,
-};
 use crate::server::command::Command;
 
 /// All families' tables.
 pub static FAMILIES: &[&[Command]] = &[
-    generic::COMMANDS,
-    expire::COMMANDS,
-    scan::COMMANDS,
-    object::COMMANDS,
-    string::COMMANDS,
-    list::COMMANDS,
-    bitmap::COMMANDS,
-    bitfield::COMMANDS,
-    connection::COMMANDS,
-    server::COMMANDS,
-    config::COMMANDS,
-    command::COMMANDS,
-    slowlog::COMMANDS,
-    latency::COMMANDS,
-    memory::COMMANDS,
-    module::COMMANDS,
-    lolwut::COMMANDS,
-    flush::COMMANDS,
-    debug::COMMANDS,
+    super::generic::COMMANDS,
+    super::expire::COMMANDS,
+    super::scan::COMMANDS,
+    super::object::COMMANDS,
+    super::string::COMMANDS,
+    super::list::COMMANDS,
+    super::bitmap::COMMANDS,
+    super::bitfield::COMMANDS,
+    super::hyperloglog::COMMANDS,
+    super::connection::COMMANDS,
+    super::server::COMMANDS,
+    super::config::COMMANDS,
+    super::command::COMMANDS,
+    super::slowlog::COMMANDS,
+    super::latency::COMMANDS,
+    super::memory::COMMANDS,
+    super::module::COMMANDS,
+    super::lolwut::COMMANDS,
+    super::flush::COMMANDS,
+    super::debug::COMMANDS,
 ];
 
 /// Whether there is a command of this name, in any case.

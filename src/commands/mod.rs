@@ -13,6 +13,7 @@ mod families;
 mod flush;
 mod generic;
 mod help;
+mod hyperloglog;
 mod items;
 mod latency;
 mod list;

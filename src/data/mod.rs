@@ -3,6 +3,8 @@
 pub mod bits;
 mod element;
 pub mod fields;
+pub mod geohash;
+pub mod hyperloglog;
 pub mod intset;
 pub mod lcs;
 pub mod listpack;
