@@ -102,6 +102,128 @@ class Session:
         with self.assertRaisesRegex(redis.ResponseError, 'value is not an integer or out of range'):
             r.incr('b')
 
+    def test_lists(self):
+        r = self.r
+        self.assertEqual(r.rpush('list', 'b', 'c', 'd'), 3)
+        self.assertEqual(r.lpush('list', 'a'), 4)
+        self.assertEqual(r.lrange('list', 0, -1), ['a', 'b', 'c', 'd'])
+        self.assertEqual(r.lindex('list', -1), 'd')
+        self.assertEqual(r.linsert('list', 'before', 'c', 'x'), 5)
+        self.assertEqual(r.lpos('list', 'x'), 2)
+        self.assertEqual(r.lrem('list', 0, 'x'), 1)
+        self.assertTrue(r.lset('list', 0, 'A'))
+        self.assertEqual(r.lmove('list', 'other', 'LEFT', 'RIGHT'), 'A')
+        self.assertEqual(r.lmpop(2, 'none', 'list', direction='RIGHT', count=2), ['list', ['d', 'c']])
+        self.assertEqual(r.lpop('list', 5), ['b'])
+        self.assertEqual(r.exists('list'), 0)
+        r.rpush('big', *range(5000))
+        self.assertEqual(r.object('encoding', 'big'), 'quicklist')
+        self.assertEqual(r.lrange('big', 4990, 4992), ['4990', '4991', '4992'])
+        self.assertTrue(r.ltrim('big', 10, 19))
+        self.assertEqual(r.llen('big'), 10)
+
+    def test_sets(self):
+        r = self.r
+        self.assertEqual(r.sadd('a', 1, 2, 3, 'x'), 4)
+        self.assertEqual(r.sadd('b', 2, 3, 4), 3)
+        self.assertEqual(set(r.smembers('a')), {'1', '2', '3', 'x'})
+        self.assertEqual(set(r.sinter('a', 'b')), {'2', '3'})
+        self.assertEqual(set(r.sdiff('a', 'b')), {'1', 'x'})
+        self.assertEqual(r.sunionstore('c', 'a', 'b'), 5)
+        self.assertEqual(r.sintercard(2, ['a', 'b']), 2)
+        self.assertEqual(r.smismember('a', ['1', 'nothing']), [1, 0])
+        self.assertTrue(r.smove('a', 'b', 'x'))
+        self.assertEqual(len(r.srandmember('c', -20)), 20)
+        self.assertEqual(len(r.spop('c', 2)), 2)
+        self.assertEqual(r.srem('b', 'x', 'nothing'), 1)
+        r.sadd('big', *range(3000), 'text')
+        self.assertEqual(len(set(r.sscan_iter('big', count=100))), 3001)
+
+    def test_hashes(self):
+        r = self.r
+        self.assertEqual(r.hset('hash', mapping={'name': 'Ada', 'age': 36}), 2)
+        self.assertEqual(r.hgetall('hash'), {'name': 'Ada', 'age': '36'})
+        self.assertEqual(r.hmget('hash', 'age', 'none'), ['36', None])
+        self.assertEqual(r.hincrby('hash', 'age', 1), 37)
+        self.assertEqual(r.hincrbyfloat('hash', 'weight', 0.5), 0.5)
+        self.assertEqual(r.hdel('hash', 'weight', 'none'), 1)
+        self.assertFalse(r.hsetnx('hash', 'name', 'Bob'))
+        self.assertEqual(r.hexpire('hash', 100, 'name', 'none'), [1, -2])
+        self.assertEqual(r.httl('hash', 'name', 'age'), [100, -1])
+        self.assertEqual(r.hpersist('hash', 'name'), [1])
+        self.assertEqual(r.hpexpire('hash', 1, 'name'), [1])
+        time.sleep(0.01)
+        self.assertIsNone(r.hget('hash', 'name'))
+        self.assertEqual(r.hkeys('hash'), ['age'])
+        r.hset('big', mapping={f'f{i}': i for i in range(3000)})
+        self.assertEqual(len(dict(r.hscan_iter('big', count=100))), 3000)
+        self.assertEqual(len(set(r.hscan_iter('big', no_values=True))), 3000)
+
+    def test_sorted_sets(self):
+        r = self.r
+        self.assertEqual(r.zadd('z', {'a': 1, 'b': 2.5, 'c': float('inf')}), 3)
+        self.assertEqual(r.zscore('z', 'b'), 2.5)
+        self.assertEqual([tuple(pair) for pair in r.zrange('z', 0, -1, withscores=True)],
+                         [('a', 1.0), ('b', 2.5), ('c', float('inf'))])
+        self.assertEqual(r.zrangebyscore('z', '(1', '+inf'), ['b', 'c'])
+        self.assertEqual(r.zrange('z', 'inf', 0, byscore=True, desc=True, offset=1, num=1), ['b'])
+        self.assertEqual(r.zrevrank('z', 'a'), 2)
+        self.assertEqual(r.zincrby('z', 10, 'a'), 11)
+        self.assertEqual(r.zadd('z', {'a': 5}, gt=True, ch=True), 0)
+        self.assertEqual(r.zmscore('z', ['a', 'none']), [11, None])
+        r.zadd('y', {'a': 1, 'd': 4})
+        self.assertEqual(r.zunionstore('u', {'z': 2, 'y': 1}, aggregate='MAX'), 4)
+        self.assertEqual(r.zscore('u', 'a'), 22)
+        self.assertEqual(r.zinter(['z', 'y']), ['a'])
+        self.assertEqual(r.zremrangebyrank('u', 0, 0), 1)
+        self.assertEqual(len(r.zpopmin('u', 2)), 2)
+        r.zadd('big', {f'm{i:05}': i for i in range(3000)})
+        self.assertEqual(r.zrangebylex('lex', '-', '+'), [])
+        self.assertEqual(r.zcount('big', 100, 199), 100)
+        self.assertEqual(len(dict(r.zscan_iter('big', count=100))), 3000)
+
+    def test_waiting(self):
+        r, other = self.r, self.client()
+        started = time.monotonic()
+        self.assertIsNone(r.blpop(['none'], timeout=0.2))
+        self.assertGreaterEqual(time.monotonic() - started, 0.2)
+        got = []
+        waiter = threading.Thread(target=lambda: got.append(self.client().blpop(['first', 'second'], timeout=5)))
+        waiter.start()
+        self.wait_for(lambda: other.info('clients')['blocked_clients'] == 1)
+        other.rpush('second', 'value', 'more')
+        waiter.join()
+        self.assertEqual([list(reply) for reply in got], [['second', 'value']])
+        self.assertEqual(other.lrange('second', 0, -1), ['more'])
+        other.zadd('z', {'m': 1})
+        self.assertEqual(list(r.bzpopmin(['z'], timeout=1)), ['z', 'm', 1.0])
+
+    def wait_for(self, condition):
+        deadline = time.monotonic() + 5
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.005)
+
+    def test_geo_and_cardinality(self):
+        r = self.r
+        self.assertEqual(r.geoadd('geo', [13.361389, 38.115556, 'Palermo', 15.087269, 37.502669, 'Catania']), 2)
+        self.assertAlmostEqual(r.geodist('geo', 'Palermo', 'Catania', unit='km'), 166.2742, places=3)
+        self.assertEqual(r.geosearch('geo', longitude=15, latitude=37, radius=100, unit='km'), ['Catania'])
+        self.assertEqual(r.geohash('geo', 'Palermo'), ['sqc8b49rny0'])
+        r.pfadd('p', *range(1000))
+        self.assertAlmostEqual(r.pfcount('p'), 1000, delta=30)
+        r.pfadd('q', 'x')
+        self.assertTrue(r.pfmerge('both', 'p', 'q'))
+
+    def test_sort(self):
+        r = self.r
+        r.rpush('numbers', 3, 1, 2)
+        r.mset({'w:1': 9, 'w:2': 8, 'w:3': 7})
+        self.assertEqual(r.sort('numbers'), ['1', '2', '3'])
+        self.assertEqual(r.sort('numbers', by='w:*', get=['#', 'w:*'], groups=True), [('3', '7'), ('2', '8'), ('1', '9')])
+        self.assertEqual(r.sort('numbers', desc=True, store='sorted'), 3)
+        self.assertEqual(r.lrange('sorted', 0, -1), ['3', '2', '1'])
+
     def test_bytes(self):
         raw = self.client(decode_responses=False)
         value = bytes(range(256)) * 40
