@@ -22,6 +22,7 @@ mod memory;
 mod module;
 mod object;
 mod scan;
+mod scan_options;
 mod server;
 mod slowlog;
 mod string;
