@@ -10,6 +10,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::object::COMMANDS,
     super::string::COMMANDS,
     super::list::COMMANDS,
+    super::set::COMMANDS,
     super::bitmap::COMMANDS,
     super::bitfield::COMMANDS,
     super::hyperloglog::COMMANDS,

@@ -24,6 +24,7 @@ mod object;
 mod scan;
 mod scan_options;
 mod server;
+mod set;
 mod slowlog;
 mod string;
 #[cfg(test)]

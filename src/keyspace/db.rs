@@ -497,6 +497,11 @@ impl Keyspace {
         &mut self.dbs[index]
     }
 
+    /// A database to read, and randomness.
+    pub fn db_and_rng(&mut self, index: usize) -> (&Db, &mut Rng) {
+        (&self.dbs[index], &mut self.rng)
+    }
+
     /// Two different databases, to move entries between them.
     pub fn two(&mut self, first: usize, second: usize) -> (&mut Db, &mut Db) {
         let [a, b] = self

@@ -148,6 +148,12 @@ impl Effects {
         }
     }
 
+    /// Whether [`Effects::rewrite`] has any effect, for those to whom its arguments cost something.
+    #[inline]
+    pub fn is_propagating(&self) -> bool {
+        self.propagating
+    }
+
     /// The command is propagated as this one instead of as received.
     #[inline]
     pub fn rewrite(&mut self, argv: &[&[u8]]) {

@@ -9,6 +9,7 @@
 
 use crate::keyspace::db::Keyspace;
 use crate::keyspace::entry::EntryRef;
+use crate::keyspace::set::SetRef;
 use crate::keyspace::value::{StringRef, Type};
 use sha1::{Digest as _, Sha1};
 use std::fmt;
@@ -47,7 +48,11 @@ impl Digest {
                 let string = entry.string().unwrap_or(StringRef::Bytes(b""));
                 self.chain(string.bytes(&mut itoa::Buffer::new()));
             }
-            Type::List | Type::Set | Type::Zset | Type::Hash => {}
+            Type::Set => {
+                let set = entry.set().unwrap_or(SetRef::EMPTY);
+                set.for_each(|item| self.add(item.bytes(&mut itoa::Buffer::new())));
+            }
+            Type::List | Type::Zset | Type::Hash => {}
         }
         if entry.expiry().is_some() {
             self.add(b"!!expire!!");
