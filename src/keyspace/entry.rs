@@ -183,9 +183,12 @@ impl Entry {
         entry
     }
 
-    /// Gives the entry's memory back, its value's too.
+    /// Gives the entry's memory back, its value's too unless that was taken out.
     pub fn free(self) {
-        drop(self.moved());
+        let was_taken = matches!(self.form(), Form::Big) && self.pointer::<u8>().is_null();
+        if !was_taken {
+            drop(self.moved());
+        }
         self.free_shell();
     }
 
