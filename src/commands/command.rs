@@ -227,6 +227,7 @@ fn describe_keys(reply: &mut Reply, spec: &KeySpec) {
             reply.bulk(keyword.as_bytes());
             number(reply, "startfrom", from);
         }
+        Begin::Unknown(_) => kind(reply, "unknown", 0),
     }
     reply.bulk(b"find_keys");
     match spec.find {
@@ -242,6 +243,7 @@ fn describe_keys(reply: &mut Reply, spec: &KeySpec) {
             number(reply, "firstkey", first);
             number(reply, "keystep", step);
         }
+        Find::Unknown => kind(reply, "unknown", 0),
     }
 }
 

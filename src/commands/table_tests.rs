@@ -97,11 +97,9 @@ fn key_positions_fit_usage() {
         for argument in usage::arguments(command, words) {
             visit(&argument, &mut found, &mut others);
         }
-        let specs = command
-            .keys
-            .iter()
-            .enumerate()
-            .filter(|(_, spec)| spec.flags & NOT_KEY == 0);
+        let specs = command.keys.iter().enumerate().filter(|(_, spec)| {
+            spec.flags & NOT_KEY == 0 && !matches!(spec.begin, Begin::Unknown(None))
+        });
         let specs: BTreeSet<usize> = specs.map(|(i, _)| i).collect();
         match others
             .iter()

@@ -259,6 +259,8 @@ pub enum Begin {
     Index(i32),
     /// After this word, looked for from this argument on (negative: backward from the end).
     Keyword(&'static str, i32),
+    /// Where no rule says: keys that are no arguments, or the one after this word, wherever it is.
+    Unknown(Option<&'static str>),
 }
 
 /// Which arguments from there on are keys.
@@ -271,6 +273,8 @@ pub enum Find {
     /// A number of keys at `index`, the first at `first`, every `step`th (all relative).
     #[allow(missing_docs)]
     KeyNum { index: i32, first: i32, step: i32 },
+    /// What no rule says.
+    Unknown,
 }
 
 /// A rule that finds keys among a command's arguments.
@@ -296,6 +300,16 @@ impl KeySpec {
                 step: 1,
                 limit: 0,
             },
+            flags: 0,
+            notes: None,
+        }
+    }
+
+    /// Keys that no rule finds; see [`Begin::Unknown`].
+    pub const fn unknown(word: Option<&'static str>) -> KeySpec {
+        KeySpec {
+            begin: Begin::Unknown(word),
+            find: Find::Unknown,
             flags: 0,
             notes: None,
         }

@@ -49,7 +49,28 @@ fn begin(spec: &KeySpec, argv: Argv<'_>) -> Option<usize> {
             };
             found.map(|keyword| keyword + 1)
         }
+        Begin::Unknown(None) => None,
+        // Only SORT has such keys. Of several the last one counts.
+        Begin::Unknown(Some(word)) => sort_option(word, argv),
     }
+}
+
+/// The argument of the last one of these options of SORT, those that are arguments of other options
+/// left out.
+fn sort_option(word: &str, argv: Argv<'_>) -> Option<usize> {
+    const OPTIONS: [(&str, usize); 3] = [("LIMIT", 2), ("GET", 1), ("BY", 1)];
+    let (mut i, mut found) = (2, None);
+    while let Some(arg) = argv.get(i) {
+        let is = |option: &str| arg.eq_ignore_ascii_case(option.as_bytes());
+        if let Some((_, arguments)) = OPTIONS.iter().find(|(option, _)| is(option)) {
+            i += arguments;
+        } else if is(word) && i + 1 < argv.len() {
+            i += 1;
+            found = Some(i);
+        }
+        i += 1;
+    }
+    found
 }
 
 /// The first and last argument and the step of a spec whose search began; a count of zero gives an
@@ -70,6 +91,7 @@ fn range(spec: &KeySpec, begin: usize, argv: Argv<'_>) -> Option<(usize, usize, 
                 step,
             )
         }
+        Find::Unknown => (begin, begin, 1),
         Find::KeyNum { index, first, step } => {
             let count = parse_i64(argv.get(begin + index as usize)?)?;
             let count = usize::try_from(count)
@@ -143,6 +165,25 @@ mod tests {
         check(const { &[KeySpec::at(3)] }, "x a b", None);
         check(const { &[FIRST.to_end(1)] }, "x", None);
         check(const { &[FIRST.flags(NOT_KEY)] }, "x a", Some(&[]));
+    }
+
+    #[test]
+    fn the_place_to_store_what_is_sorted() {
+        const SORT: &[KeySpec] = &[FIRST, KeySpec::unknown(Some("STORE"))];
+        check(SORT, "sort a", Some(&[1]));
+        check(SORT, "sort a store b", Some(&[1, 3]));
+        check(SORT, "sort a store b desc STORE c", Some(&[1, 6]));
+        check(
+            SORT,
+            "sort a by store get store limit store store",
+            Some(&[1]),
+        );
+        check(SORT, "sort a store", Some(&[1]));
+        check(
+            const { &[FIRST, KeySpec::unknown(None)] },
+            "sort a by b",
+            Some(&[1]),
+        );
     }
 
     #[test]

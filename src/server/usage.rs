@@ -390,12 +390,15 @@ fn finds(spec: &KeySpec, at: i32) -> bool {
             at >= from && (last < 0 || at <= from + last) && (at - from) % step.max(1) == 0
         }
         (Begin::Index(from), Find::KeyNum { first, .. }) => at == from + first,
-        (Begin::Keyword(..), _) => false,
+        (Begin::Keyword(..) | Begin::Unknown(_), _) | (_, Find::Unknown) => false,
     }
 }
 
 fn mark_by_token(argument: &mut Argument, specs: &[KeySpec]) {
-    let keyword = |spec: &KeySpec, token: &str| matches!(spec.begin, Begin::Keyword(word, _) if word == token);
+    let keyword = |spec: &KeySpec, token: &str| match spec.begin {
+        Begin::Keyword(word, _) | Begin::Unknown(Some(word)) => word == token,
+        Begin::Index(_) | Begin::Unknown(None) => false,
+    };
     let spec = argument
         .token
         .as_ref()
