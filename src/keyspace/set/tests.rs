@@ -1,6 +1,7 @@
 //! Sets against a model, through all their forms.
 
 use super::*;
+use crate::base::rng::Rng;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
