@@ -11,6 +11,8 @@ pub static FAMILIES: &[&[Command]] = &[
     super::string::COMMANDS,
     super::list::COMMANDS,
     super::set::COMMANDS,
+    super::hash::COMMANDS,
+    super::hash::expiry::COMMANDS,
     super::bitmap::COMMANDS,
     super::bitfield::COMMANDS,
     super::hyperloglog::COMMANDS,

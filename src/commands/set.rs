@@ -449,7 +449,7 @@ impl<'a> Removals<'a> {
     }
 
     fn add(&mut self, item: Item<'_>) {
-        if self.effects.is_propagating() {
+        if self.effects.propagates() {
             self.members
                 .push(item.bytes(&mut itoa::Buffer::new()).into());
             if self.members.len() == Self::BATCH {

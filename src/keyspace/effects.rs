@@ -68,6 +68,8 @@ pub struct Effects {
     pub propagation: Propagation,
     /// Deletions of keys that were found expired: database and key.
     pub expired: Vec<(usize, Box<[u8]>)>,
+    /// Deletions of fields that were found expired.
+    pub expired_fields: Vec<ExpiredFields>,
     /// Whether clients wait for keys to come to be.
     awaited: bool,
     /// Keys that came to be or got a value of another type: database and key. Only kept while
@@ -77,6 +79,16 @@ pub struct Effects {
     pub swapped: Option<(usize, usize)>,
     /// What the command's client is to wait for, since there was nothing for it.
     pub wait: Option<Wait>,
+}
+
+/// Fields of a hash that were found expired and deleted.
+pub struct ExpiredFields {
+    /// The database.
+    pub db: usize,
+    /// The hash's key.
+    pub key: Box<[u8]>,
+    /// The fields.
+    pub fields: Vec<Box<[u8]>>,
 }
 
 /// A client's wish to run its command again once there is something for it.
@@ -148,9 +160,18 @@ impl Effects {
         }
     }
 
-    /// Whether [`Effects::rewrite`] has any effect, for those to whom its arguments cost something.
+    /// Fields of a hash were found expired and deleted.
+    pub fn fields_expired(&mut self, db: usize, key: &[u8], fields: Vec<Box<[u8]>>) {
+        self.event(Class::Hash, "hexpired", db, key);
+        if self.propagating {
+            let key = key.into();
+            self.expired_fields.push(ExpiredFields { db, key, fields });
+        }
+    }
+
+    /// Whether what is propagated goes anywhere, so that it pays to put it together.
     #[inline]
-    pub fn is_propagating(&self) -> bool {
+    pub fn propagates(&self) -> bool {
         self.propagating
     }
 
@@ -192,6 +213,7 @@ impl Effects {
         if self.listening != 0 || self.propagating {
             self.events.clear();
             self.expired.clear();
+            self.expired_fields.clear();
         }
         if !matches!(self.propagation, Propagation::AsReceived) {
             self.propagation = Propagation::AsReceived;
