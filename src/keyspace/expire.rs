@@ -3,8 +3,12 @@
 //! There is no second table of volatile keys. The cycle walks the buckets of a database in order and
 //! looks into those that are marked as holding volatile entries; a mark that no longer holds is
 //! cleared on the way, so a database without expiries costs one byte read a bucket.
+//!
+//! Fields of hashes are found by the index that a database keeps of the hashes that have volatile
+//! ones, in the order of their times: a database without such hashes costs one look.
 
 use super::db::{Db, Key, Keyspace};
+use super::hash::Hash;
 
 /// What a slice of the cycle found.
 #[derive(Default)]
@@ -50,6 +54,45 @@ pub fn step(db: &mut Db, now_ms: i64, buckets_max: usize, expired_max: usize) ->
         }
     }
     found
+}
+
+/// Fields of a hash that had expired.
+pub struct ExpiredFields {
+    /// The hash's key.
+    pub key: Box<[u8]>,
+    /// The fields, which are gone.
+    pub fields: Vec<Box<[u8]>>,
+    /// Whether no field was left, so that the key is gone too.
+    pub emptied: bool,
+}
+
+/// Removes expired fields, `max` of them at most, of the hash whose fields expire first, if it has
+/// any.
+pub fn take_fields(
+    keyspace: &mut Keyspace,
+    db: usize,
+    now_ms: i64,
+    max: usize,
+) -> Option<ExpiredFields> {
+    let (at, name) = keyspace.db(db).first_field_expiry()?;
+    if at > now_ms {
+        return None;
+    }
+    let name: Box<[u8]> = name.into();
+    let key = keyspace.key(&name);
+    let place = keyspace
+        .db(db)
+        .find(key)
+        .expect("the index of volatile fields names keys that are there");
+    let mut fields: Vec<Box<[u8]>> = Vec::new();
+    let ((), emptied) = keyspace.edit::<Hash, _>(db, key, place, |hash, _| {
+        hash.take_expired(now_ms, max, |field| fields.push(field.into()));
+    });
+    Some(ExpiredFields {
+        key: name,
+        fields,
+        emptied,
+    })
 }
 
 /// Deletes a key that [`step`] found, if it is still there and expired; says whether it was.

@@ -25,6 +25,7 @@ pub fn run(server: &mut Server) -> i64 {
         sample(server, now_ms);
         if server.active_expire && server.unusual & gate::unusual::PAUSED == 0 {
             expire_cycle(server);
+            expire_fields(server);
         }
         upkeep::visit_some(server, runs_a_second(server));
         give_memory_back(server, now_ms);
@@ -93,13 +94,40 @@ fn sample(server: &mut Server, now_ms: i64) {
     }
 }
 
+/// How long a cycle may look for what has expired: a quarter of the time, and up to 18 % more with
+/// effort, as Redis has it.
+fn expire_budget_us(server: &Server) -> u64 {
+    let effort = server.config.active_expire_effort as u64 - 1;
+    (25 + 2 * effort) * 10_000 / runs_a_second(server) as u64
+}
+
+/// Deletes expired fields of hashes for a bounded share of the time between two runs.
+fn expire_fields(server: &mut Server) {
+    /// Fields between two looks at the clock.
+    const FIELDS: usize = 64;
+    // Half of what keys get: they had their turn in this run already.
+    let budget_us = expire_budget_us(server) / 2;
+    let began = clock::mono_us();
+    let now_ms = server.now_ms();
+    for db in 0..server.keyspace.count() {
+        while let Some(found) = expire::take_fields(&mut server.keyspace, db, now_ms, FIELDS) {
+            server.stats.keyspace.expired_fields += found.fields.len() as u64;
+            server.effects.fields_expired(db, &found.key, found.fields);
+            if found.emptied {
+                server.effects.emptied(db, &found.key);
+            }
+            if clock::mono_us() - began > budget_us {
+                server.stats.expire_cycles_cut_short += 1;
+                return;
+            }
+        }
+    }
+}
+
 /// Deletes expired keys for a bounded share of the time between two runs.
 fn expire_cycle(server: &mut Server) {
     const BUCKETS: usize = 64;
-    let effort = server.config.active_expire_effort as u64 - 1;
-    let hz = server.config.hz.clamp(1, 500) as u64;
-    // A quarter of the time, and up to 18 % more with effort, as Redis has it.
-    let budget_us = (25 + 2 * effort) * 10_000 / hz;
+    let budget_us = expire_budget_us(server);
     let began = clock::mono_us();
     let (mut sampled, mut expired) = (0u64, 0u64);
     for index in 0..server.keyspace.count() {

@@ -87,6 +87,7 @@ pub(super) fn stats(server: &Server, out: &mut Fields) {
     out.add("instantaneous_output_repl_kbps", "0.00");
     out.add("rejected_connections", stats.rejected_connections);
     out.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    out.add("expired_subkeys", stats.keyspace.expired_fields);
     out.add("expired_keys", stats.keyspace.expired);
     out.add(
         "expired_stale_perc",
