@@ -5,6 +5,7 @@
 //! something that this server does not have; they are accepted and change nothing.
 
 mod digest;
+mod object;
 mod protocol;
 
 use super::args::{integer, integer_in, is};
@@ -12,7 +13,7 @@ use super::help;
 use crate::base::{glob, num, sys};
 use crate::data::table::{Handle, Table};
 use crate::keyspace::db::Expiry;
-use crate::keyspace::value::{NewValue, StringRef};
+use crate::keyspace::value::NewValue;
 use crate::resp::error::{self, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
@@ -265,46 +266,10 @@ fn object(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     let key = cx.server.keyspace.key(argv.at(2));
     let db = cx.server.keyspace.db(cx.client().db);
     let entry = db.entry(db.find(key).ok_or(error::NO_SUCH_KEY)?);
-    let mut line = format!(
-        "Value at:{:p} refcount:1 encoding:{}",
-        entry.key().as_ptr(),
-        entry.encoding()
-    );
-    if !argv.get(3).is_some_and(|option| is(option, "fast")) {
-        let length = entry.string().map_or(0, serialized_length);
-        write!(line, " serializedlength:{length}").expect("a string takes what is written");
-    }
-    let idle = access.idle_seconds(entry.access());
-    write!(line, " lru:{} lru_seconds_idle:{idle}", entry.access()).expect("as above");
+    let in_full = !argv.get(3).is_some_and(|option| is(option, "fast"));
+    let line = object::describe(entry, access, &cx.server.config, in_full);
     cx.reply.simple(&line);
     Ok(())
-}
-
-/// The bytes that a string takes in a snapshot, if it is not compressed: a short integer as such,
-/// everything else as its length and itself.
-fn serialized_length(string: StringRef<'_>) -> usize {
-    /// Longer texts are not tried as integers.
-    const INTEGER_TEXT_MAX: usize = 11;
-    let len = string.len();
-    let integer = if len <= INTEGER_TEXT_MAX {
-        string.integer()
-    } else {
-        None
-    };
-    match integer {
-        Some(n) if i8::try_from(n).is_ok() => 2,
-        Some(n) if i16::try_from(n).is_ok() => 3,
-        Some(n) if i32::try_from(n).is_ok() => 5,
-        _ => {
-            let header = match len {
-                0..=0x3f => 1,
-                0x40..=0x3fff => 2,
-                0x4000..=0xffff_ffff => 5,
-                _ => 9,
-            };
-            header + len
-        }
-    }
 }
 
 fn dataset_digest(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
@@ -379,37 +344,17 @@ fn table_figures<H: Handle>(table: &Table<H>, full: bool) -> String {
 fn htstats_key(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     let mut data = cx.data();
     let key = data.key(argv, 2);
-    data.find_unseen(key).ok_or(error::NO_SUCH_KEY)?;
-    Err("ERR The value stored at the specified key is not represented using an hash table".into())
+    let place = data.find_unseen(key).ok_or(error::NO_SUCH_KEY)?;
+    let text = object::table_figures(data.entry(place)).ok_or(
+        "ERR The value stored at the specified key is not represented using an hash table",
+    )?;
+    data.reply.verbatim("txt", text.as_bytes());
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SUBCOMMANDS, serialized_length};
-    use crate::keyspace::value::StringRef;
-
-    #[test]
-    fn serialized_lengths() {
-        let check = |text: &str, expected| {
-            assert_eq!(
-                serialized_length(StringRef::Bytes(text.as_bytes())),
-                expected,
-                "{text:?}"
-            )
-        };
-        check("", 1);
-        check("127", 2);
-        check("128", 3);
-        check("-32768", 3);
-        check("2147483647", 5);
-        check("2147483648", 11);
-        check("007", 4);
-        check(&"x".repeat(63), 64);
-        check(&"x".repeat(64), 66);
-        check(&"x".repeat(16383), 16385);
-        check(&"x".repeat(16384), 16389);
-        assert_eq!(serialized_length(StringRef::Int(i64::MIN)), 21);
-    }
+    use super::SUBCOMMANDS;
 
     #[test]
     fn subcommands_are_in_order_and_their_usage_begins_with_their_name() {

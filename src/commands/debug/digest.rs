@@ -6,11 +6,21 @@
 //! the order does. A data set adds, for each key, the digest that chains the key, the number of its
 //! type, and the value, and adds a marker if the key is volatile; before the keys of a database, its
 //! number is chained. Numbers are of 32 bits, big-endian.
+//!
+//! A list chains its elements. The others, which have no order of their own or whose order follows
+//! from what they hold, add a digest for each element: of a set its member alone; of a sorted set and
+//! of a hash one that chains the member and its score, or the field and its value, and has a marker
+//! added if the field is volatile.
 
+use crate::base::num;
+use crate::data::listpack::Item;
 use crate::keyspace::db::Keyspace;
 use crate::keyspace::entry::EntryRef;
+use crate::keyspace::hash::HashRef;
+use crate::keyspace::list::ListRef;
 use crate::keyspace::set::SetRef;
 use crate::keyspace::value::{StringRef, Type};
+use crate::keyspace::zset::ZsetRef;
 use sha1::{Digest as _, Sha1};
 use std::fmt;
 
@@ -43,20 +53,83 @@ impl Digest {
 
     fn chain_value(&mut self, entry: EntryRef<'_>) {
         self.chain(&type_number(entry.kind()).to_be_bytes());
+        const KIND: &str = "an entry holds what its kind says";
         match entry.kind() {
             Type::String => {
                 let string = entry.string().unwrap_or(StringRef::Bytes(b""));
                 self.chain(string.bytes(&mut itoa::Buffer::new()));
             }
-            Type::Set => {
-                let set = entry.set().unwrap_or(SetRef::EMPTY);
-                set.for_each(|item| self.add(item.bytes(&mut itoa::Buffer::new())));
-            }
-            Type::List | Type::Zset | Type::Hash => {}
+            Type::List => self.chain_list(entry.list().expect(KIND)),
+            Type::Set => self.add_set(entry.set().expect(KIND)),
+            Type::Zset => self.add_zset(entry.zset().expect(KIND)),
+            Type::Hash => self.add_hash(entry.hash().expect(KIND)),
         }
         if entry.expiry().is_some() {
             self.add(b"!!expire!!");
         }
+    }
+
+    fn chain_list(&mut self, list: ListRef<'_>) {
+        match list {
+            ListRef::Pack(pack) => pack.iter().for_each(|element| self.chain_item(element)),
+            ListRef::Quick(list) => {
+                list.visit(0, list.len(), |element| self.chain_item(element));
+            }
+        }
+    }
+
+    fn add_set(&mut self, set: SetRef<'_>) {
+        match set {
+            SetRef::Ints(ints) => ints
+                .iter()
+                .for_each(|member| self.add_item(Item::Int(member))),
+            SetRef::Pack(pack) => pack.iter().for_each(|member| self.add_item(member)),
+            SetRef::Table(members) => members.iter().for_each(|member| self.add(member)),
+        }
+    }
+
+    fn add_zset(&mut self, zset: ZsetRef<'_>) {
+        match zset {
+            ZsetRef::Pack(pack) => {
+                let mut items = pack.iter();
+                while let (Some(member), Some(score)) = (items.next(), items.next()) {
+                    let score = num::parse_f64(score.bytes(&mut itoa::Buffer::new()));
+                    self.add_scored(member, score.expect("a score is a number"));
+                }
+            }
+            ZsetRef::Tree(sorted) => {
+                for (member, score) in sorted.iter_from(0) {
+                    self.add_scored(Item::Bytes(member), score);
+                }
+            }
+        }
+    }
+
+    fn add_scored(&mut self, member: Item<'_>, score: f64) {
+        let mut of_member = Digest::default();
+        of_member.chain_item(member);
+        of_member.chain(seventeen_digits(score).as_bytes());
+        self.add(&of_member.0);
+    }
+
+    fn add_hash(&mut self, hash: HashRef<'_>) {
+        hash.for_each(|field, value, expiry| {
+            let mut of_field = Digest::default();
+            of_field.chain_item(field);
+            of_field.chain_item(value);
+            if expiry.is_some() {
+                of_field.add(b"!!hexpire!!");
+            }
+            self.add(&of_field.0);
+        });
+    }
+
+    fn add_item(&mut self, item: Item<'_>) {
+        self.add(item.bytes(&mut itoa::Buffer::new()));
+    }
+
+    fn chain_item(&mut self, item: Item<'_>) {
+        self.chain(item.bytes(&mut itoa::Buffer::new()));
     }
 
     fn add(&mut self, bytes: &[u8]) {
@@ -69,6 +142,28 @@ impl Digest {
         self.add(bytes);
         self.0 = Sha1::digest(self.0).into();
     }
+}
+
+/// A score as C's `%.17g` writes it.
+fn seventeen_digits(score: f64) -> String {
+    const DIGITS: i32 = 17;
+    if !score.is_finite() {
+        return if score > 0.0 { "inf" } else { "-inf" }.into();
+    }
+    let scientific = format!("{score:.*e}", DIGITS as usize - 1);
+    let (digits, exponent) = scientific.split_once('e').expect("an exponent");
+    let exponent: i32 = exponent.parse().expect("a short integer");
+    let without_zeros = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
+        false => text.to_string(),
+    };
+    if (-4..DIGITS).contains(&exponent) {
+        let decimals = (DIGITS - 1 - exponent) as usize;
+        return without_zeros(&format!("{score:.decimals$}"));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    let exponent = exponent.abs();
+    format!("{}e{sign}{exponent:02}", without_zeros(digits))
 }
 
 /// The number of a type in digests (and in the RDB format's beginnings).
