@@ -7,7 +7,7 @@
 
 use super::value::{Big, Collection, Packing, Stored, Type};
 use crate::base::hash;
-use crate::base::num::digits10_i64;
+use crate::base::num::{digits10_i64, parse_i64};
 use crate::base::rng::Rng;
 use crate::data::fields::Fields;
 use crate::data::listpack::{self, Item, Listpack, ListpackBuf, Needle, Pos};
@@ -179,10 +179,17 @@ impl Hash {
             self.outgrow(limits);
             return Ok(sum);
         }
-        let old = self.as_ref().at(now_ms).get(field);
-        let sum = plus(old.map_or(Some(0), Item::integer))?;
         let mut digits = itoa::Buffer::new();
-        self.set_keeping_expiry(field, digits.format(sum).as_bytes(), limits, now_ms);
+        if let Hash::Table(fields) = self {
+            forget_expired(fields, field, now_ms);
+            let hash = fields.hash(field);
+            let old = fields.get_hashed(field, hash);
+            let sum = plus(old.map_or(Some(0), parse_i64))?;
+            fields.set_keeping_expiry_hashed(field, hash, digits.format(sum).as_bytes());
+            return Ok(sum);
+        }
+        let sum = plus(Some(0))?;
+        self.set(field, digits.format(sum).as_bytes(), limits, now_ms);
         Ok(sum)
     }
 
