@@ -13,6 +13,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::set::COMMANDS,
     super::hash::COMMANDS,
     super::hash::expiry::COMMANDS,
+    super::zset::COMMANDS,
     super::bitmap::COMMANDS,
     super::bitfield::COMMANDS,
     super::hyperloglog::COMMANDS,

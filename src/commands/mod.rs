@@ -30,5 +30,6 @@ mod slowlog;
 mod string;
 #[cfg(test)]
 mod table_tests;
+mod zset;
 
 pub use families::{FAMILIES, exists};

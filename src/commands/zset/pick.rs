@@ -1,0 +1,231 @@
+//! Members drawn by chance, and walks over all members in steps.
+
+use super::{Shown, reply_member};
+use crate::base::glob;
+use crate::base::num::{F64_TEXT_MAX, format_f64_shortest};
+use crate::base::rng::Rng;
+use crate::commands::args::{self, integer, is};
+use crate::commands::scan;
+use crate::data::listpack::Item;
+use crate::keyspace::zset::ZsetRef;
+use crate::resp::error::{self, ErrorReply, Outcome};
+use crate::resp::reply::Reply;
+use crate::resp::request::Argv;
+use crate::server::cx::DataCx;
+
+/// Draws of one call at most where members may come again: more would fill the memory with a reply
+/// that nobody can read.
+const DRAWS_MAX: i64 = 1 << 28;
+
+pub(super) fn zrandmember(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
+    let count = match argv.get(2) {
+        Some(arg) => Some(count_arg(arg)?),
+        None => None,
+    };
+    let with_scores = argv.len() == 4 && is(argv.at(3), "WITHSCORES");
+    if argv.len() > 4 || argv.len() == 4 && !with_scores {
+        return Err(error::SYNTAX);
+    }
+    if let Some(count) = count
+        && (with_scores && count.unsigned_abs() > i64::MAX as u64 / 2 || count < -DRAWS_MAX)
+    {
+        return Err(error::OUT_OF_RANGE);
+    }
+    let Some(place) = cx.find_read(cx.key(argv, 1)) else {
+        match count {
+            Some(_) => cx.reply.array(0),
+            None => cx.reply.null(),
+        }
+        return Ok(());
+    };
+    // A generator of its own: drawing members borrows the keyspace.
+    let rng = &mut Rng::from_seed(cx.keyspace.rng.next_u64());
+    let entry = cx.keyspace.db(cx.db_index).entry(place);
+    let zset = entry.zset().ok_or(error::WRONG_TYPE)?;
+    match count {
+        None => {
+            let (member, _) = zset.random(rng).expect("a sorted set is not empty");
+            reply_member(cx.reply, member);
+        }
+        Some(count) => {
+            let distinct = count >= 0;
+            let count = count.unsigned_abs() as usize;
+            let count = if distinct {
+                count.min(zset.len())
+            } else {
+                count
+            };
+            let shown = Shown::new(cx.reply, with_scores);
+            shown.begin(cx.reply, count);
+            let show = |member: Item<'_>, score| shown.add(cx.reply, member, score);
+            if distinct {
+                zset.sample(count, rng, show);
+            } else {
+                zset.draw(count, rng, show);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The count of ZRANDMEMBER; negative, if members may come again.
+fn count_arg(arg: &[u8]) -> Result<i64, ErrorReply> {
+    const MAX: i64 = i64::MAX;
+    match integer(arg)? {
+        i64::MIN => Err(format!(
+            "ERR value is out of range, value must between {} and {MAX}",
+            -MAX
+        )
+        .into()),
+        count => Ok(count),
+    }
+}
+
+/// What ZSCAN returns of what it meets.
+struct ScanOptions<'a> {
+    pattern: Option<&'a [u8]>,
+    /// Members after which a call ends.
+    count: usize,
+    with_scores: bool,
+}
+
+impl<'a> ScanOptions<'a> {
+    fn parse(options: Argv<'a>) -> Result<ScanOptions<'a>, ErrorReply> {
+        let mut o = ScanOptions {
+            pattern: None,
+            count: 10,
+            with_scores: true,
+        };
+        let mut i = 0;
+        while let Some(option) = options.get(i) {
+            if is(option, "NOSCORES") {
+                o.with_scores = false;
+                i += 1;
+                continue;
+            }
+            if is(option, "NOVALUES") {
+                return Err("ERR NOVALUES option can only be used in HSCAN".into());
+            }
+            let value = args::after(options, i)?;
+            if is(option, "COUNT") {
+                o.count = match integer(value)? {
+                    count @ 1.. => count as usize,
+                    _ => return Err(error::SYNTAX),
+                };
+            } else if is(option, "MATCH") {
+                o.pattern = (value != b"*").then_some(value);
+            } else {
+                return Err(error::SYNTAX);
+            }
+            i += 2;
+        }
+        Ok(o)
+    }
+}
+
+pub(super) fn zscan(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
+    let cursor = scan::cursor(argv.at(2))?;
+    let Some(place) = cx.find_read(cx.key(argv, 1)) else {
+        cx.reply.array(2);
+        cx.reply.bulk(b"0");
+        cx.reply.array(0);
+        return Ok(());
+    };
+    let entry = cx.keyspace.db(cx.db_index).entry(place);
+    let zset = entry.zset().ok_or(error::WRONG_TYPE)?;
+    let options = ScanOptions::parse(argv.tail(3))?;
+    let (cursor, found) = collect(zset, cursor, &options);
+    cx.reply.array(2);
+    cx.reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
+    let each = if options.with_scores { 2 } else { 1 };
+    cx.reply.array(each * found.len());
+    for (member, score) in found {
+        reply_member(cx.reply, member);
+        if options.with_scores {
+            reply_scanned_score(cx.reply, zset, score);
+        }
+    }
+    Ok(())
+}
+
+/// The members that one call shows, and the cursor to go on from.
+fn collect<'a>(
+    zset: ZsetRef<'a>,
+    mut cursor: u64,
+    options: &ScanOptions<'_>,
+) -> (u64, Vec<(Item<'a>, f64)>) {
+    /// Steps for each member asked for, lest a rare pattern hold up everybody else.
+    const STEPS_PER_MEMBER: usize = 10;
+    let (mut found, mut met) = (Vec::new(), 0);
+    for _ in 0..options.count.saturating_mul(STEPS_PER_MEMBER) {
+        cursor = zset.scan(cursor, |member, score| {
+            met += 1;
+            let mut digits = itoa::Buffer::new();
+            if options
+                .pattern
+                .is_none_or(|pattern| glob::matches(pattern, member.bytes(&mut digits), false))
+            {
+                found.push((member, score));
+            }
+        });
+        if cursor == 0 || met >= options.count {
+            break;
+        }
+    }
+    (cursor, found)
+}
+
+/// Replies with a score as ZSCAN shows it: with 17 digits where it comes from a tree, as it is stored
+/// where it comes from a listpack.
+fn reply_scanned_score(reply: &mut Reply, zset: ZsetRef<'_>, score: f64) {
+    match zset {
+        ZsetRef::Tree(_) => reply.bulk(seventeen_digits(score).as_bytes()),
+        ZsetRef::Pack(_) => {
+            let mut text = [0; F64_TEXT_MAX];
+            reply.bulk(format_f64_shortest(&mut text, score));
+        }
+    }
+}
+
+/// A score as C's `%.17g` prints it.
+fn seventeen_digits(score: f64) -> String {
+    if score.is_infinite() {
+        return if score > 0.0 { "inf" } else { "-inf" }.into();
+    }
+    let scientific = format!("{score:.16e}");
+    let (digits, exponent) = scientific.split_once('e').expect("an exponent");
+    let exponent: i32 = exponent.parse().expect("an exponent is a number");
+    let bare = |text: &str| {
+        let text = text.trim_end_matches('0');
+        text.trim_end_matches('.').to_string()
+    };
+    if (-4..17).contains(&exponent) {
+        let decimals = (16 - exponent) as usize;
+        let fixed = format!("{score:.decimals$}");
+        return if decimals > 0 { bare(&fixed) } else { fixed };
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", bare(digits), exponent.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seventeen_digits;
+
+    #[test]
+    fn scores_of_zscan() {
+        let check = |score, expected| assert_eq!(seventeen_digits(score), expected);
+        check(0.0, "0");
+        check(-0.0, "-0");
+        check(100.0, "100");
+        check(0.1, "0.10000000000000001");
+        check(-1.5, "-1.5");
+        check(1e16, "10000000000000000");
+        check(1e17, "1e+17");
+        check(1.5e300, "1.5e+300");
+        check(1e-5, "1.0000000000000001e-05");
+        check(0.0001, "0.0001");
+        check(f64::INFINITY, "inf");
+        check(f64::NEG_INFINITY, "-inf");
+    }
+}

@@ -1,0 +1,245 @@
+//! Taking members from an end, at once or as soon as there are some.
+
+use super::{Shown, note_removed};
+use crate::base::num::parse_f64;
+use crate::commands::args::{integer, integer_in, is};
+use crate::keyspace::db::Key;
+use crate::keyspace::value::Type;
+use crate::keyspace::zset::Zset;
+use crate::resp::error::{self, ErrorReply, Outcome};
+use crate::resp::reply::Reply;
+use crate::resp::request::Argv;
+use crate::server::cx::{DataCx, Place};
+
+/// The end that members are taken from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Lowest,
+    Highest,
+}
+
+impl End {
+    fn event(self) -> &'static str {
+        match self {
+            End::Lowest => "zpopmin",
+            End::Highest => "zpopmax",
+        }
+    }
+
+    /// The command that takes members from this end of one key.
+    fn command(self) -> &'static [u8] {
+        match self {
+            End::Lowest => b"ZPOPMIN",
+            End::Highest => b"ZPOPMAX",
+        }
+    }
+}
+
+/// Takes up to `count` members from an end of the sorted set at a place, which is one; `begin` writes
+/// what stands in the reply before them and says how they are shown. Returns how many they were.
+fn take(
+    cx: &mut DataCx<'_>,
+    key: Key<'_>,
+    place: Place,
+    end: End,
+    count: usize,
+    begin: impl FnOnce(&mut Reply, usize) -> Shown,
+) -> Result<usize, ErrorReply> {
+    let (taken, emptied) = cx.edit::<Zset, _>(key, place, |zset, aside| {
+        let len = zset.as_ref().len();
+        let taken = count.min(len);
+        let shown = begin(aside.reply, taken);
+        let span = match end {
+            End::Lowest => 0..taken,
+            End::Highest => len - taken..len,
+        };
+        let descending = end == End::Highest;
+        zset.as_ref()
+            .walk(span.clone(), descending, |member, score| {
+                shown.add(aside.reply, member, score);
+            });
+        zset.remove_span(span);
+        taken
+    })?;
+    note_removed(cx, key.bytes, end.event(), taken, emptied);
+    Ok(taken)
+}
+
+pub(super) fn zpopmin(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
+    pop(cx, argv, End::Lowest)
+}
+
+pub(super) fn zpopmax(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
+    pop(cx, argv, End::Highest)
+}
+
+fn pop(cx: &mut DataCx<'_>, argv: Argv<'_>, end: End) -> Outcome {
+    if argv.len() > 3 {
+        return Err(error::SYNTAX);
+    }
+    let count = match argv.get(2) {
+        Some(arg) => Some(count_arg(arg)?),
+        None => None,
+    };
+    let key = cx.key(argv, 1);
+    let place = cx.find_write(key);
+    if let Some(place) = place {
+        cx.expect_kind(place, Type::Zset)?;
+    }
+    let place = place.filter(|_| count != Some(0));
+    let Some(place) = place else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    take(cx, key, place, end, count.unwrap_or(1), |reply, taken| {
+        // Without a count, RESP3 has no array a pair either.
+        let shown = if count.is_some() {
+            Shown::new(reply, true)
+        } else {
+            Shown::FLAT
+        };
+        shown.begin(reply, taken);
+        shown
+    })?;
+    Ok(())
+}
+
+/// The count of ZPOPMIN and ZPOPMAX.
+fn count_arg(arg: &[u8]) -> Result<usize, ErrorReply> {
+    match integer(arg)? {
+        count @ 0.. => Ok(count as usize),
+        _ => Err(error::MUST_BE_POSITIVE),
+    }
+}
+
+/// What ZMPOP and BZMPOP ask for.
+struct Task<'a> {
+    args: Argv<'a>,
+    /// How many of them, from the second one on, are keys.
+    keys: usize,
+    end: End,
+    count: usize,
+}
+
+impl<'a> Task<'a> {
+    /// Reads `numkeys key [key ...] <MIN|MAX> [COUNT count]`.
+    fn parse(args: Argv<'a>) -> Result<Task<'a>, ErrorReply> {
+        const NO_KEYS: ErrorReply = ErrorReply::Fixed("ERR numkeys should be greater than 0");
+        const NO_COUNT: ErrorReply = ErrorReply::Fixed("ERR count should be greater than 0");
+        let keys = integer_in(args.at(0), 1..=i64::MAX, NO_KEYS)?;
+        let keys = usize::try_from(keys).unwrap_or(usize::MAX);
+        let options = args.tail(keys.saturating_add(1));
+        let end = match options.get(0).ok_or(error::SYNTAX)? {
+            end if is(end, "MIN") => End::Lowest,
+            end if is(end, "MAX") => End::Highest,
+            _ => return Err(error::SYNTAX),
+        };
+        let count = match (options.get(1), options.get(2), options.len()) {
+            (None, ..) => 1,
+            (Some(option), Some(count), 3) if is(option, "COUNT") => {
+                integer_in(count, 1..=i64::MAX, NO_COUNT)? as usize
+            }
+            _ => return Err(error::SYNTAX),
+        };
+        Ok(Task {
+            args,
+            keys,
+            end,
+            count,
+        })
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.args.iter().skip(1).take(self.keys)
+    }
+}
+
+/// The first of several keys that holds a sorted set. Another type before it is an error.
+fn first_of<'k>(
+    cx: &mut DataCx<'_>,
+    keys: impl Iterator<Item = &'k [u8]>,
+) -> Result<Option<(Key<'k>, Place)>, ErrorReply> {
+    for name in keys {
+        let key = cx.keyspace.key(name);
+        if let Some(place) = cx.find_write(key) {
+            cx.expect_kind(place, Type::Zset)?;
+            return Ok(Some((key, place)));
+        }
+    }
+    Ok(None)
+}
+
+/// Takes members as ZMPOP does, if there are some.
+fn pop_of_many(cx: &mut DataCx<'_>, task: &Task<'_>) -> Result<bool, ErrorReply> {
+    let Some((key, place)) = first_of(cx, task.keys())? else {
+        return Ok(false);
+    };
+    let taken = take(cx, key, place, task.end, task.count, |reply, taken| {
+        reply.array(2);
+        reply.bulk(key.bytes);
+        reply.array(taken);
+        Shown::IN_PAIRS
+    })?;
+    let mut digits = itoa::Buffer::new();
+    let taken = digits.format(taken).as_bytes();
+    cx.effects.rewrite(&[task.end.command(), key.bytes, taken]);
+    Ok(true)
+}
+
+pub(super) fn zmpop(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
+    let task = Task::parse(argv.tail(1))?;
+    if !pop_of_many(cx, &task)? {
+        cx.reply.null_array();
+    }
+    Ok(())
+}
+
+pub(super) fn bzmpop(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
+    let task = Task::parse(argv.tail(2))?;
+    let deadline = deadline_us(argv.at(1), cx.now_ms)?;
+    if !pop_of_many(cx, &task)? {
+        cx.wait(task.keys(), Type::Zset, deadline);
+    }
+    Ok(())
+}
+
+pub(super) fn bzpopmin(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
+    pop_or_wait(cx, argv, End::Lowest)
+}
+
+pub(super) fn bzpopmax(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
+    pop_or_wait(cx, argv, End::Highest)
+}
+
+fn pop_or_wait(cx: &mut DataCx<'_>, argv: Argv<'_>, end: End) -> Outcome {
+    let last = argv.len() - 1;
+    let deadline = deadline_us(argv.at(last), cx.now_ms)?;
+    let keys = argv.iter().take(last).skip(1);
+    let Some((key, place)) = first_of(cx, keys.clone())? else {
+        cx.wait(keys, Type::Zset, deadline);
+        return Ok(());
+    };
+    take(cx, key, place, end, 1, |reply, _| {
+        reply.array(3);
+        reply.bulk(key.bytes);
+        Shown::FLAT
+    })?;
+    cx.effects.rewrite(&[end.command(), key.bytes]);
+    Ok(())
+}
+
+/// When a wait of so many seconds ends, in microseconds of the Unix clock; never, if 0.
+fn deadline_us(arg: &[u8], now_ms: i64) -> Result<Option<i64>, ErrorReply> {
+    const OUT_OF_RANGE: ErrorReply = ErrorReply::Fixed("ERR timeout is out of range");
+    let seconds = parse_f64(arg).ok_or(error::TIMEOUT_NOT_A_FLOAT)?;
+    let ms = (seconds * 1000.0).ceil();
+    if ms < 0.0 {
+        return Err(error::TIMEOUT_NEGATIVE);
+    }
+    if ms == 0.0 {
+        return Ok(None);
+    }
+    // The conversion stops at the largest integer, which is out of range as well.
+    let at_ms = now_ms.checked_add(ms as i64).ok_or(OUT_OF_RANGE)?;
+    Ok(Some(at_ms.saturating_mul(1000)))
+}
