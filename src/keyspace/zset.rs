@@ -15,6 +15,8 @@ mod algebra;
 mod pack;
 mod range;
 mod sample;
+#[cfg(test)]
+mod tests;
 
 pub use self::algebra::{
     Aggregate, Input, Pair, Source, Texts, difference, intersection, sort, union,

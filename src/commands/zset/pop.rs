@@ -2,7 +2,7 @@
 
 use super::{Shown, note_removed};
 use crate::base::num::parse_f64;
-use crate::commands::args::{integer, integer_in, is};
+use crate::commands::args::{integer_in, is};
 use crate::keyspace::db::Key;
 use crate::keyspace::value::Type;
 use crate::keyspace::zset::Zset;
@@ -78,7 +78,7 @@ fn pop(cx: &mut DataCx<'_>, argv: Argv<'_>, end: End) -> Outcome {
         return Err(error::SYNTAX);
     }
     let count = match argv.get(2) {
-        Some(arg) => Some(count_arg(arg)?),
+        Some(arg) => Some(integer_in(arg, 0..=i64::MAX, error::MUST_BE_POSITIVE)? as usize),
         None => None,
     };
     let key = cx.key(argv, 1);
@@ -102,14 +102,6 @@ fn pop(cx: &mut DataCx<'_>, argv: Argv<'_>, end: End) -> Outcome {
         shown
     })?;
     Ok(())
-}
-
-/// The count of ZPOPMIN and ZPOPMAX.
-fn count_arg(arg: &[u8]) -> Result<usize, ErrorReply> {
-    match integer(arg)? {
-        count @ 0.. => Ok(count as usize),
-        _ => Err(error::MUST_BE_POSITIVE),
-    }
 }
 
 /// What ZMPOP and BZMPOP ask for.
