@@ -35,19 +35,19 @@ pub fn integer_between(arg: &[u8], min: i64, max: i64) -> Result<i64, ErrorReply
     }
 }
 
-/// The microseconds of a timeout that is given in seconds, rounded up; none if it is 0, for ever.
+/// The microseconds of a timeout that is given in seconds; none if it is 0, for ever. What rounds up to
+/// 0 milliseconds counts as that.
 pub fn timeout_us(arg: &[u8], now_ms: i64) -> Result<Option<i64>, ErrorReply> {
-    let seconds = parse_f64(arg)
-        .filter(|seconds| !seconds.is_nan())
-        .ok_or("ERR timeout is not a float or out of range")?;
+    let seconds = parse_f64(arg).ok_or(error::TIMEOUT_NOT_A_FLOAT)?;
     let ms = (seconds * 1000.0).ceil();
-    if ms > i64::MAX as f64 || ms > (i64::MAX - now_ms) as f64 {
-        return Err("ERR timeout is out of range".into());
+    if ms < 0.0 {
+        return Err(error::TIMEOUT_NEGATIVE);
     }
-    match seconds {
-        _ if seconds < 0.0 => Err("ERR timeout is negative".into()),
-        0.0 => Ok(None),
-        _ => Ok(Some((seconds * 1e6).ceil() as i64)),
+    // A number beyond the largest integer is converted to that.
+    match now_ms.checked_add(ms as i64) {
+        None => Err(error::TIMEOUT_OUT_OF_RANGE),
+        Some(_) if ms == 0.0 => Ok(None),
+        Some(_) => Ok(Some((seconds * 1e6).ceil() as i64)),
     }
 }
 

@@ -6,6 +6,7 @@
 pub(super) mod expiry;
 
 use super::args::{integer, is};
+use super::items::reply_item;
 use super::scan_options::{self, ScanOptions, Scanned};
 use crate::base::longdouble::LongDouble;
 use crate::base::rng::Rng;
@@ -240,14 +241,6 @@ fn remove_expired(cx: &mut DataCx<'_>, key: Key<'_>, place: Place) -> Option<Pla
         return None;
     }
     Some(place)
-}
-
-#[inline]
-fn reply_item(reply: &mut Reply, item: Item<'_>) {
-    match item {
-        Item::Int(n) => reply.bulk_int(n),
-        Item::Bytes(bytes) => reply.bulk(bytes),
-    }
 }
 
 #[inline]

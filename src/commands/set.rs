@@ -1,6 +1,7 @@
 //! Sets: members without order, each once.
 
 use super::args::{integer_in, is};
+use super::items::reply_item;
 use super::scan_options::{self, ScanOptions, Scanned};
 use crate::keyspace::db::{Db, Key};
 use crate::keyspace::effects::{Class, Effects};
@@ -215,15 +216,6 @@ fn set_at(db: &Db, place: Place) -> Result<SetRef<'_>, ErrorReply> {
     db.entry(place).set().ok_or(error::WRONG_TYPE)
 }
 
-/// Replies with a member.
-#[inline]
-fn bulk(reply: &mut Reply, item: Item<'_>) {
-    match item {
-        Item::Int(value) => reply.bulk_int(value),
-        Item::Bytes(bytes) => reply.bulk(bytes),
-    }
-}
-
 fn sadd(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let key = cx.key(argv, 1);
     let place = cx.find_write(key);
@@ -351,7 +343,7 @@ fn smembers(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 /// Replies with all members.
 fn reply_set(reply: &mut Reply, set: SetRef<'_>) {
     reply.set(set.len());
-    set.for_each(|item| bulk(reply, item));
+    set.for_each(|item| reply_item(reply, item));
 }
 
 fn spop(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
@@ -418,7 +410,7 @@ fn pop_some(cx: &mut DataCx<'_>, key: Key<'_>, place: Place, count: usize) {
     reply.set(count);
     let change = |set: &mut Set, rng: &mut _| {
         set.pop_some(count, rng, limits, |item| {
-            bulk(reply, item);
+            reply_item(reply, item);
             removals.add(item);
         });
     };
@@ -489,19 +481,19 @@ fn srandmember(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let set = set_at(db, place)?;
     let reply = &mut *cx.reply;
     match count {
-        None => bulk(
+        None => reply_item(
             reply,
             set.random(rng).expect("a set under a key has members"),
         ),
         Some(count @ ..0) => {
             let count = count.unsigned_abs() as usize;
             reply.array(count);
-            set.draw(count, rng, |item| bulk(reply, item));
+            set.draw(count, rng, |item| reply_item(reply, item));
         }
         Some(count) => {
             let count = set.len().min(count as usize);
             reply.array(count);
-            set.sample(count, rng, |item| bulk(reply, item));
+            set.sample(count, rng, |item| reply_item(reply, item));
         }
     }
     Ok(())
@@ -540,7 +532,7 @@ fn sscan(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     });
     scan_options::reply_header(cx.reply, cursor, found.len());
     for item in found {
-        bulk(cx.reply, item);
+        reply_item(cx.reply, item);
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod pop;
 mod range;
 
 use super::args::is;
+use super::items::reply_item;
 use crate::base::num::parse_f64;
 use crate::data::listpack::Item;
 use crate::keyspace::effects::Class;
@@ -449,19 +450,10 @@ impl Shown {
         if self.in_pairs {
             reply.array(2);
         }
-        reply_member(reply, member);
+        reply_item(reply, member);
         if self.with_scores {
             reply.double(score);
         }
-    }
-}
-
-/// Replies with a member.
-#[inline]
-fn reply_member(reply: &mut Reply, member: Item<'_>) {
-    match member {
-        Item::Bytes(bytes) => reply.bulk(bytes),
-        Item::Int(n) => reply.bulk_int(n),
     }
 }
 

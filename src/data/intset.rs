@@ -31,6 +31,11 @@ pub struct IntSet<'a> {
 }
 
 impl<'a> IntSet<'a> {
+    /// A set without values.
+    pub const EMPTY: IntSet<'static> = IntSet {
+        bytes: &[SMALL as u8, 0, 0, 0, 0, 0, 0, 0],
+    };
+
     /// The set in these bytes, which are known to be one.
     #[inline]
     pub fn from_trusted(bytes: &'a [u8]) -> Self {

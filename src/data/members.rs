@@ -140,7 +140,7 @@ impl Members {
 
     /// Visits some members and returns the cursor to go on from; a scan starts and ends at 0. A member
     /// that is there during a whole scan is visited at least once.
-    pub fn scan(&self, cursor: u64, mut visit: impl FnMut(&[u8])) -> u64 {
+    pub fn scan<'a>(&'a self, cursor: u64, mut visit: impl FnMut(&'a [u8])) -> u64 {
         self.table.scan(cursor, |element| visit(element.field()))
     }
 

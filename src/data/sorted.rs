@@ -180,7 +180,7 @@ impl Sorted {
 
     /// Visits some members, in no order, and returns the cursor to go on from; a scan starts and ends
     /// at 0. A member that is there during a whole scan is visited at least once.
-    pub fn scan(&self, cursor: u64, mut visit: impl FnMut(&[u8], f64)) -> u64 {
+    pub fn scan<'a>(&'a self, cursor: u64, mut visit: impl FnMut(&'a [u8], f64)) -> u64 {
         self.table.scan(cursor, |element| {
             visit(element.field(), element.score());
         })

@@ -183,12 +183,9 @@ impl Entry {
         entry
     }
 
-    /// Gives the entry's memory back, its value's too unless that was taken out.
+    /// Gives the entry's memory back, its value's too.
     pub fn free(self) {
-        let was_taken = matches!(self.form(), Form::Big) && self.pointer::<u8>().is_null();
-        if !was_taken {
-            drop(self.moved());
-        }
+        drop(self.moved());
         self.free_shell();
     }
 

@@ -83,6 +83,8 @@ pub const SYNTAX: ErrorReply = ErrorReply::Fixed("ERR syntax error");
 pub const NO_SUCH_KEY: ErrorReply = ErrorReply::Fixed("ERR no such key");
 /// No element there.
 pub const INDEX_OUT_OF_RANGE: ErrorReply = ErrorReply::Fixed("ERR index out of range");
+/// A timeout ends beyond all times.
+pub const TIMEOUT_OUT_OF_RANGE: ErrorReply = ErrorReply::Fixed("ERR timeout is out of range");
 /// A wait was ended by CLIENT UNBLOCK.
 pub const UNBLOCKED: ErrorReply =
     ErrorReply::Fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");

@@ -3,7 +3,8 @@
 //! A key that is not there counts as an empty set. What is replied is written as it is found, without
 //! a set in between, unless there are many sets.
 
-use super::{bulk, intercard_options, limits, set_at};
+use super::{intercard_options, limits, set_at};
+use crate::commands::items::reply_item;
 use crate::keyspace::db::Db;
 use crate::keyspace::effects::Class;
 use crate::keyspace::set::{Item, Limits, Pass, Set, SetRef, sift};
@@ -205,7 +206,7 @@ fn sets_at<'a>(db: &'a Db, places: &[Option<Place>]) -> Vec<SetRef<'a>> {
 fn reply_found<'a>(reply: &mut Reply, find: impl FnOnce(&mut dyn FnMut(Item<'a>))) {
     let (header, mut found) = (reply.defer_set(), 0);
     find(&mut |item| {
-        bulk(reply, item);
+        reply_item(reply, item);
         found += 1;
     });
     reply.end_set(header, found);

@@ -1,11 +1,11 @@
 //! Members drawn by chance, and walks over all members in steps.
 
-use super::{Shown, reply_member};
-use crate::base::glob;
+use super::Shown;
 use crate::base::num::{F64_TEXT_MAX, format_f64_shortest};
 use crate::base::rng::Rng;
-use crate::commands::args::{self, integer, is};
-use crate::commands::scan;
+use crate::commands::args::{integer, is};
+use crate::commands::items::reply_item;
+use crate::commands::scan_options::{self, ScanOptions, Scanned};
 use crate::data::listpack::Item;
 use crate::keyspace::zset::ZsetRef;
 use crate::resp::error::{self, ErrorReply, Outcome};
@@ -45,7 +45,7 @@ pub(super) fn zrandmember(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     match count {
         None => {
             let (member, _) = zset.random(rng).expect("a sorted set is not empty");
-            reply_member(cx.reply, member);
+            reply_item(cx.reply, member);
         }
         Some(count) => {
             let distinct = count >= 0;
@@ -81,98 +81,33 @@ fn count_arg(arg: &[u8]) -> Result<i64, ErrorReply> {
     }
 }
 
-/// What ZSCAN returns of what it meets.
-struct ScanOptions<'a> {
-    pattern: Option<&'a [u8]>,
-    /// Members after which a call ends.
-    count: usize,
-    with_scores: bool,
-}
-
-impl<'a> ScanOptions<'a> {
-    fn parse(options: Argv<'a>) -> Result<ScanOptions<'a>, ErrorReply> {
-        let mut o = ScanOptions {
-            pattern: None,
-            count: 10,
-            with_scores: true,
-        };
-        let mut i = 0;
-        while let Some(option) = options.get(i) {
-            if is(option, "NOSCORES") {
-                o.with_scores = false;
-                i += 1;
-                continue;
-            }
-            if is(option, "NOVALUES") {
-                return Err("ERR NOVALUES option can only be used in HSCAN".into());
-            }
-            let value = args::after(options, i)?;
-            if is(option, "COUNT") {
-                o.count = match integer(value)? {
-                    count @ 1.. => count as usize,
-                    _ => return Err(error::SYNTAX),
-                };
-            } else if is(option, "MATCH") {
-                o.pattern = (value != b"*").then_some(value);
-            } else {
-                return Err(error::SYNTAX);
-            }
-            i += 2;
-        }
-        Ok(o)
-    }
-}
-
 pub(super) fn zscan(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
-    let cursor = scan::cursor(argv.at(2))?;
+    let cursor = scan_options::cursor(argv.at(2))?;
     let Some(place) = cx.find_read(cx.key(argv, 1)) else {
-        cx.reply.array(2);
-        cx.reply.bulk(b"0");
-        cx.reply.array(0);
+        scan_options::reply_empty(cx.reply);
         return Ok(());
     };
     let entry = cx.keyspace.db(cx.db_index).entry(place);
     let zset = entry.zset().ok_or(error::WRONG_TYPE)?;
-    let options = ScanOptions::parse(argv.tail(3))?;
-    let (cursor, found) = collect(zset, cursor, &options);
-    cx.reply.array(2);
-    cx.reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
-    let each = if options.with_scores { 2 } else { 1 };
-    cx.reply.array(each * found.len());
+    let options = ScanOptions::parse(argv, 3, Scanned::Zset)?;
+    let mut found = Vec::new();
+    let cursor = options.walk(cursor, |cursor| {
+        let next = zset.scan(cursor, |member, score| {
+            if options.accepts(member.bytes(&mut itoa::Buffer::new())) {
+                found.push((member, score));
+            }
+        });
+        (next, found.len())
+    });
+    let each = if options.names_only { 1 } else { 2 };
+    scan_options::reply_header(cx.reply, cursor, each * found.len());
     for (member, score) in found {
-        reply_member(cx.reply, member);
-        if options.with_scores {
+        reply_item(cx.reply, member);
+        if !options.names_only {
             reply_scanned_score(cx.reply, zset, score);
         }
     }
     Ok(())
-}
-
-/// The members that one call shows, and the cursor to go on from.
-fn collect<'a>(
-    zset: ZsetRef<'a>,
-    mut cursor: u64,
-    options: &ScanOptions<'_>,
-) -> (u64, Vec<(Item<'a>, f64)>) {
-    /// Steps for each member asked for, lest a rare pattern hold up everybody else.
-    const STEPS_PER_MEMBER: usize = 10;
-    let (mut found, mut met) = (Vec::new(), 0);
-    for _ in 0..options.count.saturating_mul(STEPS_PER_MEMBER) {
-        cursor = zset.scan(cursor, |member, score| {
-            met += 1;
-            let mut digits = itoa::Buffer::new();
-            if options
-                .pattern
-                .is_none_or(|pattern| glob::matches(pattern, member.bytes(&mut digits), false))
-            {
-                found.push((member, score));
-            }
-        });
-        if cursor == 0 || met >= options.count {
-            break;
-        }
-    }
-    (cursor, found)
 }
 
 /// Replies with a score as ZSCAN shows it: with 17 digits where it comes from a tree, as it is stored

@@ -1,8 +1,7 @@
 //! Taking members from an end, at once or as soon as there are some.
 
 use super::{Shown, note_removed};
-use crate::base::num::parse_f64;
-use crate::commands::args::{integer_in, is};
+use crate::commands::args::{integer_in, is, timeout_us};
 use crate::keyspace::db::Key;
 use crate::keyspace::value::Type;
 use crate::keyspace::zset::Zset;
@@ -188,9 +187,9 @@ pub(super) fn zmpop(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 pub(super) fn bzmpop(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let task = Task::parse(argv.tail(2))?;
-    let deadline = deadline_us(argv.at(1), cx.now_ms)?;
+    let timeout_us = timeout_us(argv.at(1), cx.now_ms)?;
     if !pop_of_many(cx, &task)? {
-        cx.wait(task.keys(), Type::Zset, deadline);
+        cx.wait(task.keys(), Type::Zset, timeout_us);
     }
     Ok(())
 }
@@ -205,10 +204,10 @@ pub(super) fn bzpopmax(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 fn pop_or_wait(cx: &mut DataCx<'_>, argv: Argv<'_>, end: End) -> Outcome {
     let last = argv.len() - 1;
-    let deadline = deadline_us(argv.at(last), cx.now_ms)?;
+    let timeout_us = timeout_us(argv.at(last), cx.now_ms)?;
     let keys = argv.iter().take(last).skip(1);
     let Some((key, place)) = first_of(cx, keys.clone())? else {
-        cx.wait(keys, Type::Zset, deadline);
+        cx.wait(keys, Type::Zset, timeout_us);
         return Ok(());
     };
     take(cx, key, place, end, 1, |reply, _| {
@@ -218,20 +217,4 @@ fn pop_or_wait(cx: &mut DataCx<'_>, argv: Argv<'_>, end: End) -> Outcome {
     })?;
     cx.effects.rewrite(&[end.command(), key.bytes]);
     Ok(())
-}
-
-/// When a wait of so many seconds ends, in microseconds of the Unix clock; never, if 0.
-fn deadline_us(arg: &[u8], now_ms: i64) -> Result<Option<i64>, ErrorReply> {
-    const OUT_OF_RANGE: ErrorReply = ErrorReply::Fixed("ERR timeout is out of range");
-    let seconds = parse_f64(arg).ok_or(error::TIMEOUT_NOT_A_FLOAT)?;
-    let ms = (seconds * 1000.0).ceil();
-    if ms < 0.0 {
-        return Err(error::TIMEOUT_NEGATIVE);
-    }
-    if ms == 0.0 {
-        return Ok(None);
-    }
-    // The conversion stops at the largest integer, which is out of range as well.
-    let at_ms = now_ms.checked_add(ms as i64).ok_or(OUT_OF_RANGE)?;
-    Ok(Some(at_ms.saturating_mul(1000)))
 }
