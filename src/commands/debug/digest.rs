@@ -12,15 +12,11 @@
 //! of a hash one that chains the member and its score, or the field and its value, and has a marker
 //! added if the field is volatile.
 
-use crate::base::num;
 use crate::data::listpack::Item;
 use crate::keyspace::db::Keyspace;
 use crate::keyspace::entry::EntryRef;
 use crate::keyspace::hash::HashRef;
-use crate::keyspace::list::ListRef;
-use crate::keyspace::set::SetRef;
 use crate::keyspace::value::{StringRef, Type};
-use crate::keyspace::zset::ZsetRef;
 use sha1::{Digest as _, Sha1};
 use std::fmt;
 
@@ -59,49 +55,24 @@ impl Digest {
                 let string = entry.string().unwrap_or(StringRef::Bytes(b""));
                 self.chain(string.bytes(&mut itoa::Buffer::new()));
             }
-            Type::List => self.chain_list(entry.list().expect(KIND)),
-            Type::Set => self.add_set(entry.set().expect(KIND)),
-            Type::Zset => self.add_zset(entry.zset().expect(KIND)),
+            Type::List => {
+                let list = entry.list().expect(KIND);
+                list.for_each(|element| self.chain_item(element));
+            }
+            Type::Set => {
+                let set = entry.set().expect(KIND);
+                set.for_each(|member| self.add_item(member));
+            }
+            Type::Zset => {
+                let zset = entry.zset().expect(KIND);
+                zset.walk(0..zset.len(), false, |member, score| {
+                    self.add_scored(member, score);
+                });
+            }
             Type::Hash => self.add_hash(entry.hash().expect(KIND)),
         }
         if entry.expiry().is_some() {
             self.add(b"!!expire!!");
-        }
-    }
-
-    fn chain_list(&mut self, list: ListRef<'_>) {
-        match list {
-            ListRef::Pack(pack) => pack.iter().for_each(|element| self.chain_item(element)),
-            ListRef::Quick(list) => {
-                list.visit(0, list.len(), |element| self.chain_item(element));
-            }
-        }
-    }
-
-    fn add_set(&mut self, set: SetRef<'_>) {
-        match set {
-            SetRef::Ints(ints) => ints
-                .iter()
-                .for_each(|member| self.add_item(Item::Int(member))),
-            SetRef::Pack(pack) => pack.iter().for_each(|member| self.add_item(member)),
-            SetRef::Table(members) => members.iter().for_each(|member| self.add(member)),
-        }
-    }
-
-    fn add_zset(&mut self, zset: ZsetRef<'_>) {
-        match zset {
-            ZsetRef::Pack(pack) => {
-                let mut items = pack.iter();
-                while let (Some(member), Some(score)) = (items.next(), items.next()) {
-                    let score = num::parse_f64(score.bytes(&mut itoa::Buffer::new()));
-                    self.add_scored(member, score.expect("a score is a number"));
-                }
-            }
-            ZsetRef::Tree(sorted) => {
-                for (member, score) in sorted.iter_from(0) {
-                    self.add_scored(Item::Bytes(member), score);
-                }
-            }
         }
     }
 
