@@ -53,15 +53,18 @@ class Generator:
         self.pending = []
 
     def profiles(self):
-        """The profiles that the commands at hand allow."""
-        return [profile for profile in PROFILES if any(self.weights[profile])]
+        """The profiles whose own commands are at hand."""
+        groups = {tree['group'] for tree in self.trees.values()}
+        own = {'strings': groups - {*COLLECTIONS}, 'collections': groups & {*COLLECTIONS, 'generic'}}
+        return [profile for profile in PROFILES if own[profile] and any(self.weights[profile])]
 
     def begin(self, profile):
         """Starts a round; the limits that hold in it, as {parameter: value}."""
         self.profile, self.pending = profile, []
         if profile == 'strings':
             return {parameter: values[0] for parameter, values in LIMITS.items()}
-        self.pending = [(argv[0].decode().lower(), argv) for argv in SORT_WEIGHTS]
+        self.pending = [(argv[0].decode().lower(), argv) for argv in SORT_WEIGHTS
+                        if argv[0].decode().lower() in self.trees]
         return {parameter: self.random.choice(values) for parameter, values in LIMITS.items()}
 
     def database(self):
@@ -142,7 +145,7 @@ class Generator:
                 # From a pool of their own: elements that only such commands share.
                 self.wide = r.randrange(100, 500)
                 return r.randrange(30, 300)
-            return r.choice([1, 1, 2, 3, 5, 8])
+            return r.choice([1, 1, 2, 3, 5, 8, 15])
         return r.choice([1, 1, 2, 3, 5])
 
     def one(self, argument):

@@ -224,23 +224,22 @@ class Comparison:
 
     def exchange(self, protocol, commands):
         """The replies of ours and of the reference to a pipeline. Behind each SPOP the reference is repaired."""
-        (ours, reference), self.sent, replies = self.pairs[protocol], commands, ([], [])
+        pair, self.sent, replies = self.pairs[protocol], commands, ([], [])
         self.answered, start = replies, 0
         for end in range(1, len(commands) + 1):
             takes = commands[end - 1][0].lower() == b'spop'
             if not takes and end < len(commands):
                 continue
-            ours.send(commands[start:end])
-            reference.send(prepared(commands[start:end]))
-            for argv in commands[start:end]:
-                replies[0].append(ours.read())
-            for argv in prepared(commands[start:end]):
-                reply = reference.read()
-                if argv is not FORGET_ERROR:
-                    replies[1].append(reply)
+            for connection in pair:
+                connection.send(prepared(commands[start:end]))
+            for connection, some in zip(pair, replies):
+                for argv in prepared(commands[start:end]):
+                    reply = connection.read()
+                    if argv is not FORGET_ERROR:
+                        some.append(reply)
             start = end
             if takes:
-                repair(reference, commands[end - 1], decode(replies[0][-1]), decode(replies[1][-1]))
+                repair(pair[1], commands[end - 1], decode(replies[0][-1]), decode(replies[1][-1]))
         return replies
 
     def empty(self):
@@ -314,7 +313,7 @@ class Comparison:
 
 
 def prepared(commands):
-    """The commands as the reference gets them. In 7.0 a SORT fails if an earlier command has read a number out
+    """The commands as they are sent. In 7.0 a SORT fails if an earlier command has read a number out
     of range (errno is not reset); one that reads a good number helps."""
     for argv in commands:
         if argv[0].lower() in (b'sort', b'sort_ro'):
