@@ -1,9 +1,9 @@
 """What may differ between the two servers, and what is not sent to them: data, each with its reason.
 
 A row of DIFFERENCES: (command, treatment, reason). The command is as COMMAND LIST names it; 'latency|*'
-stands for all subcommands of LATENCY, 'z*' for all names with a z, '*' for every command. Words after it must be among the command's
-words, those with '!' must not. 'encoding-list', 'digest-list' and the like are OBJECT ENCODING and DEBUG
-DIGEST-VALUE of a known type, at the end of a round. Treatments:
+stands for all subcommands of LATENCY, 'z*' for all names with a z, '*' for every command. Words after it
+must be among the command's words, those with '!' must not. 'encoding-list', 'digest-list' and the like are
+OBJECT ENCODING and DEBUG DIGEST-VALUE of a known type, at the end of a round. Treatments:
   'shape'              replies need only be of the same kind (both errors, both integers, both arrays …)
   ('within', n)        integers may differ by n
   'unordered'          arrays must have the same elements, in any order

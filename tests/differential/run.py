@@ -159,7 +159,8 @@ class Comparison:
             for server in self.servers:
                 if server.process.poll() is not None:
                     print(f'The server on port {server.port} ended with {server.process.returncode}:\n{server.log_tail()}')
-            print('Ours and the reference answered {} and {} of these:\n'.format(*map(len, self.answered)) + '\n'.join(f'        {quoted(argv)}' for argv in self.sent))
+            print('Ours and the reference answered {} and {} of these:'.format(*map(len, self.answered)))
+            print('\n'.join(f'        {quoted(argv)}' for argv in self.sent))
         if self.a.v:
             self.show_counts()
         skipped = sum(self.skipped.values())
