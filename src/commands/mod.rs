@@ -27,6 +27,7 @@ mod scan_options;
 mod server;
 mod set;
 mod slowlog;
+mod sort;
 mod string;
 #[cfg(test)]
 mod table_tests;

@@ -6,12 +6,13 @@
 //! once; then they are sorted, only as far as LIMIT asks for, and only then what GET names is looked up.
 
 use super::args::{self, integer, is};
+use super::list;
 use crate::base::num::parse_f64;
 use crate::keyspace::db::Db;
 use crate::keyspace::effects::Class;
-use crate::keyspace::list::List;
+use crate::keyspace::list::{End, List};
 use crate::keyspace::set::Item;
-use crate::keyspace::value::{Collection, StringRef, Type};
+use crate::keyspace::value::{StringRef, Type};
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
@@ -327,9 +328,12 @@ impl Elements {
             false => 0..len,
         };
         if let Some(list) = list {
-            list.walk(span, descending, |item| self.push(item));
+            list.visit(span, |item| self.push(item));
         } else if let Some(zset) = zset {
-            zset.walk(span, descending, |item, _| self.push(item));
+            zset.walk(span, false, |item, _| self.push(item));
+        }
+        if descending {
+            self.all.reverse();
         }
         if options.unsorted {
             0..window.len()
@@ -470,21 +474,22 @@ fn store(
     options: &Options<'_>,
 ) {
     let len = window.len() * options.get.len().max(1);
-    let limits = crate::keyspace::list::Limits;
-    let mut list = List::new_in(Vec::new());
+    let list_options = list::options(cx.config);
+    let mut list = List::for_many(list_options);
     let mut name = Vec::new();
     for element in elements.in_window(window) {
         if options.get.is_empty() {
-            list.push_back(element, limits);
+            list.push(End::Right, element);
         }
         for pattern in &options.get {
             let found = pattern.follow(cx, element, &mut name);
             let db = cx.keyspace.db(cx.db_index);
             let item = found.and_then(|found| pattern.read(db, found, cx.now_ms));
             let item = item.unwrap_or(Item::Bytes(b""));
-            list.push_back(item.bytes(&mut itoa::Buffer::new()), limits);
+            list.push(End::Right, item.bytes(&mut itoa::Buffer::new()));
         }
     }
+    list.settle(list_options);
     let key = cx.key(argv, index);
     let place = cx.find_write(key);
     if len > 0 {
