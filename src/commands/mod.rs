@@ -31,6 +31,8 @@ mod sort;
 mod string;
 #[cfg(test)]
 mod table_tests;
+#[cfg(test)]
+mod testing;
 mod zset;
 
 pub use families::{FAMILIES, exists};

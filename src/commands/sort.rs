@@ -6,6 +6,7 @@
 //! once; then they are sorted, only as far as LIMIT asks for, and only then what GET names is looked up.
 
 use super::args::{self, integer, is};
+use super::items::reply_item;
 use super::list;
 use crate::base::num::parse_f64;
 use crate::keyspace::db::Db;
@@ -457,7 +458,7 @@ fn reply(cx: &mut DataCx<'_>, elements: &Elements, window: Range<usize>, options
             let found = pattern.follow(cx, element, &mut name);
             let db = cx.keyspace.db(cx.db_index);
             match found.and_then(|found| pattern.read(db, found, cx.now_ms)) {
-                Some(item) => cx.reply.bulk(item.bytes(&mut itoa::Buffer::new())),
+                Some(item) => reply_item(cx.reply, item),
                 None => cx.reply.null(),
             }
         }
@@ -508,6 +509,7 @@ fn store(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::testing::Session;
 
     #[test]
     fn weights_are_read_as_in_c() {
@@ -574,5 +576,87 @@ mod tests {
         check(i64::MAX, i64::MAX, 5, 5..5);
         check(i64::MIN, i64::MIN, 5, 0..5);
         check(0, -1, 0, 0..0);
+    }
+
+    #[test]
+    fn sorts_by_itself_or_by_others() {
+        let mut s = Session::new();
+        s.run("RPUSH l 10 9 1");
+        s.check_reply("SORT l", "*3 $1 1 $1 9 $2 10");
+        s.check_reply("SORT l DESC", "*3 $2 10 $1 9 $1 1");
+        s.check_reply("SORT_RO l ALPHA", "*3 $1 1 $2 10 $1 9");
+        s.check_reply("SORT l LIMIT 1 1", "*1 $1 9");
+        s.check_reply("SORT l BY nosort", "*3 $2 10 $1 9 $1 1");
+        s.check_reply("SORT l BY nosort DESC LIMIT 0 2", "*2 $1 1 $1 9");
+        s.run("MSET w1 3 w9 2 w10 x");
+        s.check_reply(
+            "SORT l BY w*",
+            "-ERR One or more scores can't be converted into double",
+        );
+        s.check_reply("SORT l BY w* ALPHA", "*3 $1 9 $1 1 $2 10");
+        // Without a weight: 0, or before all texts.
+        s.run("DEL w10");
+        s.check_reply("SORT l BY w*", "*3 $2 10 $1 9 $1 1");
+        s.check_reply("SORT l BY w* ALPHA", "*3 $2 10 $1 9 $1 1");
+        s.run("HSET h9 f nine");
+        s.check_reply(
+            "SORT l GET # GET h*->f LIMIT 1 2",
+            "*4 $1 9 $4 nine $2 10 $-1",
+        );
+        s.check_reply("SORT l GET w*->f", "*3 $-1 $-1 $-1");
+        s.run("ZADD z 2 a 1 b 3 c");
+        s.check_reply("SORT z BY nosort LIMIT 0 2", "*2 $1 b $1 a");
+        s.check_reply("SORT z BY nosort DESC", "*3 $1 c $1 a $1 b");
+        s.check_reply("SORT none GET x", "*0");
+        s.check_reply("SORT h9", &format!("-{}", error::WRONG_TYPE));
+        s.check_reply("SORT_RO l STORE d", "-ERR syntax error");
+        s.check_reply("SORT l LIMIT 1", "-ERR syntax error");
+    }
+
+    #[test]
+    fn stores_a_list() {
+        let mut s = Session::new();
+        s.run("SADD s 3 1 2");
+        s.check("SORT s STORE d", ":3", 3, "new sortstore", "as received");
+        s.check_reply("LRANGE d 0 -1", "*3 $1 1 $1 2 $1 3");
+        s.check_reply("OBJECT ENCODING d", "$8 listpack");
+        s.check(
+            "SORT s STORE s GET # GET x*",
+            ":6",
+            6,
+            "sortstore",
+            "as received",
+        );
+        s.check_reply("LRANGE s 0 3", "*4 $1 1 $0  $1 2 $0");
+        // The order within a set must not be seen.
+        s.run("SADD t b c a");
+        s.run("SORT t BY nosort STORE d");
+        s.check_reply("LRANGE d 0 -1", "*3 $1 a $1 b $1 c");
+        s.check("SORT none STORE d", ":0", 1, "del", "as received");
+        s.check("SORT none STORE d", ":0", 0, "", "");
+        s.check(
+            "SORT t STORE d",
+            "-ERR One or more scores can't be converted into double",
+            0,
+            "",
+            "",
+        );
+    }
+
+    #[test]
+    fn a_list_beyond_a_listpack_is_stored() {
+        let mut s = Session::new();
+        let members: Vec<String> = (0..3000).map(|n| n.to_string()).collect();
+        s.run(&format!("SADD s {}", members.join(" ")));
+        s.check(
+            "SORT s STORE d",
+            ":3000",
+            3000,
+            "new sortstore",
+            "as received",
+        );
+        s.check_reply("OBJECT ENCODING d", "$9 quicklist");
+        s.check_reply("SORT d LIMIT 2000 2", "*2 $4 2000 $4 2001");
+        s.check_reply("SORT d DESC LIMIT 2998 5", "*2 $1 1 $1 0");
     }
 }
