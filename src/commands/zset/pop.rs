@@ -125,13 +125,17 @@ impl<'a> Task<'a> {
             end if is(end, "MAX") => End::Highest,
             _ => return Err(error::SYNTAX),
         };
-        let count = match (options.get(1), options.get(2), options.len()) {
-            (None, ..) => 1,
-            (Some(option), Some(count), 3) if is(option, "COUNT") => {
-                integer_in(count, 1..=i64::MAX, NO_COUNT)? as usize
+        let mut count = 1;
+        if let (Some(option), Some(arg)) = (options.get(1), options.get(2))
+            && is(option, "COUNT")
+        {
+            count = integer_in(arg, 1..=i64::MAX, NO_COUNT)? as usize;
+            if options.len() > 3 {
+                return Err(error::SYNTAX);
             }
-            _ => return Err(error::SYNTAX),
-        };
+        } else if options.len() > 1 {
+            return Err(error::SYNTAX);
+        }
         Ok(Task {
             args,
             keys,
