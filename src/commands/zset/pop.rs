@@ -45,19 +45,11 @@ fn take(
     begin: impl FnOnce(&mut Reply, usize) -> Shown,
 ) -> Result<usize, ErrorReply> {
     let (taken, emptied) = cx.edit::<Zset, _>(key, place, |zset, aside| {
-        let len = zset.as_ref().len();
-        let taken = count.min(len);
+        let taken = count.min(zset.as_ref().len());
         let shown = begin(aside.reply, taken);
-        let span = match end {
-            End::Lowest => 0..taken,
-            End::Highest => len - taken..len,
-        };
-        let descending = end == End::Highest;
-        zset.as_ref()
-            .walk(span.clone(), descending, |member, score| {
-                shown.add(aside.reply, member, score);
-            });
-        zset.remove_span(span);
+        zset.pop(taken, end == End::Highest, |member, score| {
+            shown.add(aside.reply, member, score);
+        });
         taken
     })?;
     note_removed(cx, key.bytes, end.event(), taken, emptied);
