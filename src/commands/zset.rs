@@ -1,9 +1,11 @@
 //! Sorted sets: members with scores, ordered by them.
 //!
-//! This file holds the whole family's table, and the commands that name their members. Those that
-//! select a run of members are in `range`, those that take members from an end in `pop`, those that
-//! combine several sorted sets in `combine`, those that draw or walk members in `pick`.
+//! This file holds the whole family's table, and the commands that look members up or remove them by
+//! name. Those that give members scores are in `add`, those that select a run of members in `range`,
+//! those that take members from an end in `pop`, those that combine several sorted sets in `combine`,
+//! those that draw members or walk over them in steps in `pick`.
 
+mod add;
 mod combine;
 mod pick;
 mod pop;
@@ -82,7 +84,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .usage("key [key ...] timeout:double")
         .history(&[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")]),
-    cmd("zadd", -4, Data(zadd))
+    cmd("zadd", -4, Data(add::zadd))
         .group(G)
         .since("1.2.0")
         .flags(WRITE | DENYOOM | FAST)
@@ -128,7 +130,7 @@ pub static COMMANDS: &[Command] = &[
             "O(L + N*log(N)) for L members in all, N of them in the first sorted set",
         )
         .usage("destination numkeys key [key ...]"),
-    cmd("zincrby", 4, Data(zincrby))
+    cmd("zincrby", 4, Data(add::zincrby))
         .group(G)
         .since("1.2.0")
         .flags(WRITE | DENYOOM | FAST)
@@ -455,176 +457,6 @@ impl Shown {
             reply.double(score);
         }
     }
-}
-
-/// The options of ZADD.
-#[derive(Clone, Copy, Default)]
-struct AddOptions {
-    only_new: bool,
-    only_known: bool,
-    only_greater: bool,
-    only_less: bool,
-    count_changed: bool,
-    increment: bool,
-}
-
-impl AddOptions {
-    /// Reads the options, and gives the arguments behind them.
-    #[inline]
-    fn parse(argv: Argv<'_>) -> Result<(AddOptions, Argv<'_>), ErrorReply> {
-        let mut o = AddOptions::default();
-        let mut i = 2;
-        while let Some(option) = argv.get(i) {
-            match option.len() {
-                2 if is(option, "NX") => o.only_new = true,
-                2 if is(option, "XX") => o.only_known = true,
-                2 if is(option, "GT") => o.only_greater = true,
-                2 if is(option, "LT") => o.only_less = true,
-                2 if is(option, "CH") => o.count_changed = true,
-                4 if is(option, "INCR") => o.increment = true,
-                _ => break,
-            }
-            i += 1;
-        }
-        let pairs = argv.tail(i);
-        if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
-            return Err(error::SYNTAX);
-        }
-        if i > 2 {
-            o.check(pairs.len() / 2)?;
-        }
-        Ok((o, pairs))
-    }
-
-    fn check(&self, members: usize) -> Outcome {
-        if self.only_new && self.only_known {
-            return Err("ERR XX and NX options at the same time are not compatible".into());
-        }
-        let comparing = self.only_greater || self.only_less;
-        if comparing && self.only_new || self.only_greater && self.only_less {
-            return Err("ERR GT, LT, and/or NX options at the same time are not compatible".into());
-        }
-        if self.increment && members > 1 {
-            return Err("ERR INCR option supports a single increment-element pair".into());
-        }
-        Ok(())
-    }
-
-    /// The score that a member gets, if it gets one; that may be NaN if an increment makes it so.
-    #[inline]
-    fn decide(&self, old: Option<f64>, given: f64) -> Option<f64> {
-        let Some(old) = old else {
-            return (!self.only_known).then_some(given);
-        };
-        let new = if self.increment { old + given } else { given };
-        let holds =
-            !(self.only_new || self.only_greater && new <= old || self.only_less && new >= old);
-        holds.then_some(new)
-    }
-
-    /// Whether every member gets the score that is given.
-    #[inline]
-    fn is_plain(&self) -> bool {
-        !(self.only_new || self.only_known || self.only_greater || self.only_less || self.increment)
-    }
-}
-
-fn zadd(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
-    let (options, pairs) = AddOptions::parse(argv)?;
-    let (first, mut longest) = (score(pairs.at(0))?, pairs.at(1).len());
-    for i in (2..pairs.len()).step_by(2) {
-        score(pairs.at(i))?;
-        longest = longest.max(pairs.at(i + 1).len());
-    }
-    if options.increment {
-        return increment(cx, argv, first, pairs.at(1), options);
-    }
-    let key = cx.key(argv, 1);
-    let place = cx.find_write(key);
-    if place.is_none() && options.only_known {
-        cx.reply.int(0);
-        return Ok(());
-    }
-    let limits = limits(cx);
-    let (added, changed) = cx.edit_or_create::<Zset, _>(key, place, |zset, _| {
-        zset.expect(pairs.len() / 2, longest, limits);
-        let (mut added, mut changed) = (0, 0);
-        for i in (0..pairs.len()).step_by(2) {
-            let given = if i == 0 {
-                first
-            } else {
-                score(pairs.at(i)).expect("checked above")
-            };
-            let member = pairs.at(i + 1);
-            let (old, new) = if options.is_plain() {
-                (zset.insert(member, given, limits), Some(given))
-            } else {
-                zset.insert_if(member, limits, |old| options.decide(old, given))
-            };
-            added += u64::from(old.is_none() && new.is_some());
-            changed += u64::from(old.is_some() && new.is_some() && old != new);
-        }
-        (added, changed)
-    })?;
-    if added + changed > 0 {
-        cx.effects.dirty += added + changed;
-        cx.effects
-            .event(Class::Zset, "zadd", cx.db_index, key.bytes);
-    }
-    let counted = if options.count_changed {
-        added + changed
-    } else {
-        added
-    };
-    cx.reply.int(counted as i64);
-    Ok(())
-}
-
-fn zincrby(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
-    let by = score(argv.at(2))?;
-    let options = AddOptions {
-        increment: true,
-        ..AddOptions::default()
-    };
-    increment(cx, argv, by, argv.at(3), options)
-}
-
-/// Adds to the score of a member, and replies with it.
-fn increment(
-    cx: &mut DataCx<'_>,
-    argv: Argv<'_>,
-    by: f64,
-    member: &[u8],
-    options: AddOptions,
-) -> Outcome {
-    let key = cx.key(argv, 1);
-    let place = cx.find_write(key);
-    if place.is_none() && options.only_known {
-        cx.reply.null();
-        return Ok(());
-    }
-    let limits = limits(cx);
-    let mut is_number = true;
-    let (old, new) = cx.edit_or_create::<Zset, _>(key, place, |zset, _| {
-        zset.expect(1, member.len(), limits);
-        zset.insert_if(member, limits, |old| {
-            let new = options.decide(old, by);
-            is_number = !new.is_some_and(f64::is_nan);
-            new.filter(|_| is_number)
-        })
-    })?;
-    if !is_number {
-        return Err("ERR resulting score is not a number (NaN)".into());
-    }
-    match new {
-        Some(new) => cx.reply.double(new),
-        None => cx.reply.null(),
-    }
-    if new.is_some() && old != new {
-        cx.effects
-            .changed(Class::Zset, "zincr", cx.db_index, key.bytes);
-    }
-    Ok(())
 }
 
 fn zrem(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {

@@ -203,6 +203,26 @@ impl Zset {
         }
     }
 
+    /// Removes up to `count` members from the lowest up, or from the highest down, after `visit` has
+    /// seen them.
+    pub fn pop(&mut self, count: usize, highest: bool, mut visit: impl FnMut(Item<'_>, f64)) {
+        match self {
+            Zset::Tree(sorted) if count == 1 && highest => {
+                sorted.pop_last(|member, score| visit(Item::Bytes(member), score));
+            }
+            Zset::Tree(sorted) if count == 1 => {
+                sorted.pop_first(|member, score| visit(Item::Bytes(member), score));
+            }
+            _ => {
+                let len = self.as_ref().len();
+                let count = count.min(len);
+                let span = if highest { len - count..len } else { 0..count };
+                self.as_ref().walk(span.clone(), highest, visit);
+                self.remove_span(span);
+            }
+        }
+    }
+
     /// Removes the members of these ranks.
     pub fn remove_span(&mut self, span: ops::Range<usize>) {
         match self {

@@ -45,19 +45,11 @@ fn take(
     begin: impl FnOnce(&mut Reply, usize) -> Shown,
 ) -> Result<usize, ErrorReply> {
     let (taken, emptied) = cx.edit::<Zset, _>(key, place, |zset, aside| {
-        let len = zset.as_ref().len();
-        let taken = count.min(len);
+        let taken = count.min(zset.as_ref().len());
         let shown = begin(aside.reply, taken);
-        let span = match end {
-            End::Lowest => 0..taken,
-            End::Highest => len - taken..len,
-        };
-        let descending = end == End::Highest;
-        zset.as_ref()
-            .walk(span.clone(), descending, |member, score| {
-                shown.add(aside.reply, member, score);
-            });
-        zset.remove_span(span);
+        zset.pop(taken, end == End::Highest, |member, score| {
+            shown.add(aside.reply, member, score);
+        });
         taken
     })?;
     note_removed(cx, key.bytes, end.event(), taken, emptied);
@@ -125,13 +117,17 @@ impl<'a> Task<'a> {
             end if is(end, "MAX") => End::Highest,
             _ => return Err(error::SYNTAX),
         };
-        let count = match (options.get(1), options.get(2), options.len()) {
-            (None, ..) => 1,
-            (Some(option), Some(count), 3) if is(option, "COUNT") => {
-                integer_in(count, 1..=i64::MAX, NO_COUNT)? as usize
+        let mut count = 1;
+        if let (Some(option), Some(arg)) = (options.get(1), options.get(2))
+            && is(option, "COUNT")
+        {
+            count = integer_in(arg, 1..=i64::MAX, NO_COUNT)? as usize;
+            if options.len() > 3 {
+                return Err(error::SYNTAX);
             }
-            _ => return Err(error::SYNTAX),
-        };
+        } else if options.len() > 1 {
+            return Err(error::SYNTAX);
+        }
         Ok(Task {
             args,
             keys,

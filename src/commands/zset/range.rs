@@ -312,3 +312,93 @@ pub(super) fn zremrangebyscore(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 pub(super) fn zremrangebylex(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     remove_range(cx, argv, By::Bytes, "zremrangebylex")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn score_edges() {
+        let check = |arg: &str, expected: Option<(f64, bool)>| {
+            let edge = score_edge(arg.as_bytes()).map(|edge| (edge.at, edge.excluded));
+            assert_eq!(edge, expected, "{arg:?}");
+        };
+        check("1.5", Some((1.5, false)));
+        check("(1.5", Some((1.5, true)));
+        check("-inf", Some((f64::NEG_INFINITY, false)));
+        check("(+inf", Some((f64::INFINITY, true)));
+        check("0x10", Some((16.0, false)));
+        // What redis-server 7.0.15 takes for a number here, though not elsewhere.
+        check("", Some((0.0, false)));
+        check("(", Some((0.0, true)));
+        check(" 7", Some((7.0, false)));
+        check("7\0x", Some((7.0, false)));
+        check("1e400", Some((f64::INFINITY, false)));
+        check("(-1e400", Some((f64::NEG_INFINITY, true)));
+        check("1e-400", Some((0.0, false)));
+        for refused in [
+            "nan", "(nan", "  ", "7 ", "((7", "x", "(x", "--1", "1_0", "\u{661}",
+        ] {
+            check(refused, None);
+        }
+    }
+
+    #[test]
+    fn lex_edges() {
+        let check = |arg: &'static [u8], low: Option<Edge<'_>>, high: Option<Edge<'_>>| {
+            assert_eq!((lex_edge(arg, false), lex_edge(arg, true)), (low, high));
+        };
+        let same = |arg, edge| check(arg, edge, edge);
+        same(b"-", Some(Edge::Lowest));
+        same(b"+", Some(Edge::Highest));
+        check(
+            b"[a",
+            Some(Edge::BelowMember(b"a")),
+            Some(Edge::AboveMember(b"a")),
+        );
+        check(
+            b"(",
+            Some(Edge::AboveMember(b"")),
+            Some(Edge::BelowMember(b"")),
+        );
+        for refused in [&b""[..], b"a", b"+a", b"-a"] {
+            same(refused, None);
+        }
+    }
+
+    #[test]
+    fn limits_cut_a_run() {
+        use crate::keyspace::value::Collection;
+        let mut zset = Zset::new_in(Vec::new());
+        let limits = crate::keyspace::zset::Limits {
+            entries: 9,
+            value: 9,
+        };
+        for member in [b"a", b"b", b"c", b"d", b"e"] {
+            zset.insert(member, 0.0, limits);
+        }
+        let check = |descending, offset, count, expected: ops::Range<usize>| {
+            let query = Query {
+                range: Range::Between(Edge::AboveMember(b"a"), Edge::Highest),
+                descending,
+                offset,
+                count,
+                with_scores: false,
+            };
+            assert_eq!(
+                query.span(zset.as_ref()),
+                expected,
+                "{descending} {offset} {count}"
+            );
+        };
+        check(false, 0, -1, 1..5);
+        check(false, 1, 2, 2..4);
+        check(true, 1, 2, 2..4);
+        check(true, 0, 1, 4..5);
+        check(false, 3, i64::MAX, 4..5);
+        check(false, 4, 1, 5..5);
+        check(false, -1, 1, 5..5);
+        check(true, i64::MAX, i64::MIN, 1..1);
+        check(false, 0, 0, 1..1);
+    }
+}

@@ -51,6 +51,7 @@ enum Step {
     Add(Vec<u8>, f64),
     Remove(Vec<u8>),
     RemoveSpan(usize, usize),
+    Pop(usize, bool),
     Between(f64, f64),
     Ranks(i64, i64),
 }
@@ -61,6 +62,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (member(), score()).prop_map(|(m, s)| Step::Add(m, s)),
         4 => member().prop_map(Step::Remove),
         1 => (0..20usize, 0..5usize).prop_map(|(a, n)| Step::RemoveSpan(a, n)),
+        1 => (1..4usize, any::<bool>()).prop_map(|(n, highest)| Step::Pop(n, highest)),
         2 => (score(), score()).prop_map(|(a, b)| Step::Between(a, b)),
         2 => (-20..20i64, -20..20i64).prop_map(|(a, b)| Step::Ranks(a, b)),
     ]
@@ -101,6 +103,21 @@ fn apply(zset: &mut Zset, model: &mut Model, step: Step) {
                 model.remove(member);
             });
             zset.remove_span(from..to);
+        }
+        Step::Pop(count, highest) => {
+            let mut expected = in_order(model);
+            if highest {
+                expected.reverse();
+            }
+            expected.truncate(count);
+            let mut popped = Vec::new();
+            zset.pop(count, highest, |item, score| {
+                popped.push((item.bytes(&mut itoa::Buffer::new()).to_vec(), score));
+            });
+            assert_eq!(popped, expected);
+            for (member, _) in popped {
+                model.remove(&member);
+            }
         }
         Step::Between(low, high) => {
             let range = Range::Between(Edge::BelowScore(low), Edge::AboveScore(high));
