@@ -23,12 +23,14 @@ use std::ops::Range;
 const G: Group = Group::Generic;
 const CATEGORIES: Categories = CAT_SET | CAT_SORTEDSET | CAT_LIST | CAT_DANGEROUS;
 const SORTED: KeySpec = FIRST.flags(RO | ACCESS);
-const PATTERNS: KeySpec = KeySpec::unknown(None)
-    .flags(RO | ACCESS)
-    .notes("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort");
-const STORED: KeySpec = KeySpec::unknown(Some("STORE"))
-    .flags(OW | UPDATE)
-    .notes("For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array");
+const PATTERNS: KeySpec = KeySpec::unknown(None).flags(RO | ACCESS).notes(
+    "For the optional BY/GET keyword. It is marked 'unknown' because the \
+            key names derive from the content of the key we sort",
+);
+const STORED: KeySpec = KeySpec::unknown(Some("STORE")).flags(OW | UPDATE).notes(
+    "For the optional STORE keyword. It is marked 'unknown' because \
+            the keyword can appear anywhere in the argument array",
+);
 
 /// The family's table, as far as it sorts.
 pub static COMMANDS: &[Command] = &[
@@ -42,7 +44,7 @@ pub static COMMANDS: &[Command] = &[
             "O(N+M*log(M)) in the elements and those returned; O(N) if they need not be sorted",
         )
         .usage(
-            "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] \
+            "key [BY by-pattern:pattern] [LIMIT offset count] [GET get-pattern:pattern [GET get-pattern:pattern ...]] \
              [ASC|DESC] [ALPHA] [STORE destination]",
         ),
     cmd("sort_ro", -2, Data(sort_ro))
@@ -56,7 +58,7 @@ pub static COMMANDS: &[Command] = &[
             "O(N+M*log(M)) in the elements and those returned; O(N) if they need not be sorted",
         )
         .usage(
-            "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] \
+            "key [BY by-pattern:pattern] [LIMIT offset count] [GET get-pattern:pattern [GET get-pattern:pattern ...]] \
              [ASC|DESC] [ALPHA]",
         ),
 ];
