@@ -14,6 +14,7 @@ use crate::keyspace::effects::Class;
 use crate::keyspace::list::{End, List};
 use crate::keyspace::set::Item;
 use crate::keyspace::value::{StringRef, Type};
+use crate::keyspace::zset::Zset;
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
@@ -74,7 +75,8 @@ fn sort_ro(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 }
 
 fn run(cx: &mut DataCx<'_>, argv: Argv<'_>, mut options: Options<'_>) -> Outcome {
-    let place = cx.find_read(cx.key(argv, 1));
+    let key = cx.key(argv, 1);
+    let place = cx.find_read(key);
     let kind = match place {
         Some(place) => cx.entry(place).kind(),
         None => Type::List,
@@ -89,6 +91,10 @@ fn run(cx: &mut DataCx<'_>, argv: Argv<'_>, mut options: Options<'_>) -> Outcome
     let mut elements = Elements::default();
     let mut window = 0..0;
     if let Some(place) = place {
+        if kind == Type::Zset {
+            // Redis sorts from a tree, and leaves the set as one.
+            cx.edit(key, place, |zset: &mut Zset, _| zset.expand())?;
+        }
         window = elements.load(cx.db(), place, &options);
     }
     if !options.unsorted {

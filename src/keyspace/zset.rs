@@ -231,6 +231,11 @@ impl Zset {
         }
     }
 
+    /// Makes a listpack a tree, whatever the limits are.
+    pub fn expand(&mut self) {
+        self.make_tree(0);
+    }
+
     /// Makes it a tree, with room for `extra` further members.
     fn make_tree(&mut self, extra: usize) -> &mut Sorted {
         if let Zset::Pack(pack) = self {
