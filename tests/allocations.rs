@@ -66,8 +66,14 @@ fn requests(words: impl Fn(usize) -> Vec<String>) -> Vec<OwnedArgv> {
         .collect()
 }
 
+/// One test, since what is counted is the whole process's.
 #[test]
 fn reads_never_allocate_and_writes_only_what_is_kept() {
+    strings_allocate_in_the_slab_heap_only();
+    small_hashes_allocate_in_the_slab_heap_only();
+}
+
+fn strings_allocate_in_the_slab_heap_only() {
     let mut bench = Bench::new();
     let key = |i: usize| format!("key:{i:012}");
     let set = requests(|i| vec!["SET".into(), key(i), format!("value:{i:058}")]);
@@ -88,4 +94,31 @@ fn reads_never_allocate_and_writes_only_what_is_kept() {
     assert_eq!(bench.allocations(&miss), 0, "GET of no key");
     bench.allocations(&incr);
     assert_eq!(bench.allocations(&incr), 0, "INCR of a key that is there");
+}
+
+fn small_hashes_allocate_in_the_slab_heap_only() {
+    let mut bench = Bench::new();
+    let key = |i: usize| format!("hash:{i:012}");
+    let with = |name: &str, i: usize, rest: &[&str]| {
+        let mut words = vec![name.to_string(), key(i)];
+        words.extend(rest.iter().map(|word| word.to_string()));
+        words
+    };
+    let new = requests(|i| with("HSET", i, &["a", "1", "b", "two", "c", "3.0"]));
+    let hset = requests(|i| with("HSET", i, &["b", "TWO"]));
+    let hget = requests(|i| with("HGET", i, &["b"]));
+    let hgetall = requests(|i| with("HGETALL", i, &[]));
+    let hincrby = requests(|i| with("HINCRBY", i, &["a", "1"]));
+    for warm_up in [&new[..1], &hget[..1], &hgetall[..1], &hincrby[..1]] {
+        bench.allocations(warm_up);
+    }
+    let allocations = bench.allocations(&new);
+    assert!(
+        (allocations as usize) < KEYS / 8,
+        "{allocations} allocations for {KEYS} new hashes"
+    );
+    assert_eq!(bench.allocations(&hset), 0, "HSET of a value as long");
+    assert_eq!(bench.allocations(&hget), 0, "HGET");
+    assert_eq!(bench.allocations(&hgetall), 0, "HGETALL");
+    assert_eq!(bench.allocations(&hincrby), 0, "HINCRBY");
 }

@@ -11,7 +11,7 @@ use super::scan_options::{self, ScanOptions, Scanned};
 use crate::base::longdouble::LongDouble;
 use crate::base::rng::Rng;
 use crate::data::listpack::Item;
-use crate::keyspace::db::Key;
+use crate::keyspace::db::{Db, Key};
 use crate::keyspace::effects::Class;
 use crate::keyspace::hash::{AddError, Hash, Limits, Live};
 use crate::resp::error::{self, ErrorReply, Outcome};
@@ -188,7 +188,7 @@ fn limits(cx: &DataCx<'_>) -> Limits {
     }
 }
 
-/// Looks a hash up to read it: the place to give to [`live`].
+/// Looks a hash up to read it, with [`live`].
 #[inline]
 fn find(cx: &mut DataCx<'_>, key: Key<'_>) -> Result<Option<Place>, ErrorReply> {
     let place = cx.find_read(key);
@@ -198,18 +198,12 @@ fn find(cx: &mut DataCx<'_>, key: Key<'_>) -> Result<Option<Place>, ErrorReply> 
     Ok(place)
 }
 
-/// The hash at a place, as it stands now. `$cx` keeps its other parts.
-macro_rules! live {
-    ($cx:expr, $place:expr) => {
-        $cx.keyspace
-            .db($cx.db_index)
-            .entry($place)
-            .hash()
-            .expect("a place of a hash")
-            .at($cx.now_ms)
-    };
+/// The hash at a place, as it stands at a time.
+#[inline]
+fn live(db: &Db, place: Place, now_ms: i64) -> Live<'_> {
+    let hash = db.entry(place).hash();
+    hash.expect("a place of a hash").at(now_ms)
 }
-use live;
 
 /// Looks a hash up to change it, and removes what has expired of it, or some if that is much.
 #[inline]
@@ -291,7 +285,9 @@ fn hsetnx(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let key = cx.key(argv, 1);
     let place = find_to_change(cx, key)?;
     if let Some(place) = place
-        && live!(cx, place).get(argv.at(2)).is_some()
+        && live(cx.keyspace.db(cx.db_index), place, cx.now_ms)
+            .get(argv.at(2))
+            .is_some()
     {
         cx.reply.int(0);
         return Ok(());
@@ -333,7 +329,8 @@ fn hincrbyfloat(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let (key, field) = (cx.key(argv, 1), argv.at(2));
     let place = find_to_change(cx, key)?;
     let mut digits = itoa::Buffer::new();
-    let old = place.and_then(|place| live!(cx, place).get(field));
+    let old =
+        place.and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.now_ms).get(field));
     let old = old.map_or(&b"0"[..], |value| value.bytes(&mut digits));
     let old = LongDouble::parse(old).ok_or("ERR hash value is not a float")?;
     let sum = old.checked_add(by).ok_or(error::INCR_NAN)?.format_human();
@@ -397,7 +394,7 @@ fn hget(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 fn hmget(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
-    let hash = place.map(|place| live!(cx, place));
+    let hash = place.map(|place| live(cx.keyspace.db(cx.db_index), place, cx.now_ms));
     cx.reply.array(argv.len() - 2);
     for field in argv.tail(2).iter() {
         reply_value(cx.reply, hash.and_then(|hash| hash.get(field)));
@@ -407,7 +404,8 @@ fn hmget(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 fn hexists(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
-    let value = place.and_then(|place| live!(cx, place).get(argv.at(2)));
+    let value =
+        place.and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.now_ms).get(argv.at(2)));
     let is_there = value.is_some();
     cx.reply.int(is_there.into());
     Ok(())
@@ -415,7 +413,8 @@ fn hexists(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 fn hstrlen(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
-    let value = place.and_then(|place| live!(cx, place).get(argv.at(2)));
+    let value =
+        place.and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.now_ms).get(argv.at(2)));
     let len = value.map_or(0, Item::len);
     cx.reply.int(len as i64);
     Ok(())
@@ -433,7 +432,7 @@ fn hlen(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 fn hgetall(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     match find(cx, cx.key(argv, 1))? {
         Some(place) => {
-            let hash = live!(cx, place);
+            let hash = live(cx.keyspace.db(cx.db_index), place, cx.now_ms);
             cx.reply.map(hash.len());
             hash.for_each(|field, value| {
                 reply_item(cx.reply, field);
@@ -461,7 +460,7 @@ fn reply_each(
 ) -> Outcome {
     match find(cx, cx.key(argv, 1))? {
         Some(place) => {
-            let hash = live!(cx, place);
+            let hash = live(cx.keyspace.db(cx.db_index), place, cx.now_ms);
             cx.reply.array(hash.len());
             hash.for_each(|field, value| reply_item(cx.reply, part(field, value)));
         }
@@ -486,7 +485,13 @@ fn hrandfield(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
     let mut rng = Rng::from_seed(cx.keyspace.rng.next_u64());
     match place {
-        Some(place) => some_by_chance(cx.reply, live!(cx, place), count, with_values, &mut rng),
+        Some(place) => some_by_chance(
+            cx.reply,
+            live(cx.keyspace.db(cx.db_index), place, cx.now_ms),
+            count,
+            with_values,
+            &mut rng,
+        ),
         None => {
             cx.reply.array(0);
             Ok(())
@@ -497,7 +502,7 @@ fn hrandfield(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 fn one_by_chance(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
     let mut rng = Rng::from_seed(cx.keyspace.rng.next_u64());
-    match place.map(|place| live!(cx, place)) {
+    match place.map(|place| live(cx.keyspace.db(cx.db_index), place, cx.now_ms)) {
         Some(hash) if !hash.is_empty() => {
             hash.draw(1, &mut rng, |field, _| reply_item(cx.reply, field));
         }
@@ -565,7 +570,7 @@ fn hscan(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         return Ok(());
     };
     let options = ScanOptions::parse(argv, 3, Scanned::Hash)?;
-    let hash = live!(cx, place);
+    let hash = live(cx.keyspace.db(cx.db_index), place, cx.now_ms);
     // The cursor goes out before what is found on the way to it.
     let mut found = Reply::new();
     let mut count = 0;

@@ -1,63 +1,95 @@
-"""Random commands from the argument trees that COMMAND DOCS gives, with hostile values mixed in."""
+"""Random commands from the argument trees that COMMAND DOCS gives, with hostile values mixed in.
+
+A profile is a choice of commands and keys that a round keeps to: 'strings' or 'collections'. The trees
+know nothing of what arguments mean together; adjust.py makes them agree, damage() undoes some of that,
+and adjust.py then takes out what would never end or what no two servers could answer alike.
+"""
 import random
 import time
 
+import adjust
 import expected
-from resp import Error, mapping
+from pools import *
 
-KEYS = [b's:0', b's:1', b's:2', b'i:0', b'i:1', b'b:0', b'b:1', b'none', b'', b'\x00\xff\r\n', b'long:' + b'k' * 300]
-# Keys that may hold a value up to the size limit. Few commands touch them: LCS of two would take hours.
-BIG_KEYS = [b'big:0', b'big:1']
-BIG_COMMANDS = {'setbit', 'setrange', 'bitfield', 'bitfield_ro', 'getbit', 'bitcount', 'bitpos', 'strlen', 'getrange'}
+PROFILES = ('strings', 'collections')
+COLLECTIONS = ('list', 'set', 'hash', 'sorted-set', 'geo', 'hyperloglog')
+# What fills the keys is sent oftener than what empties them.
+ADDING = {'lpush', 'rpush', 'sadd', 'hset', 'hmset', 'zadd', 'geoadd', 'pfadd'}
+BLOCKING = {'blpop', 'brpop', 'blmove', 'brpoplpush', 'blmpop', 'bzpopmin', 'bzpopmax', 'bzmpop'}
+# The commands of strings that are sent among collections, for their errors and as sources and targets.
+STRINGS_AMONG_COLLECTIONS = {'set', 'get', 'getset', 'getdel', 'append', 'mset', 'mget', 'incr', 'incrbyfloat', 'strlen',
+                             'setrange', 'getrange', 'setbit', 'bitop', 'bitcount'}
+KEYS_AMONG_COLLECTIONS = {'copy': 20, 'rename': 10, 'renamenx': 5, 'del': 8, 'unlink': 5, 'type': 8, 'object|encoding': 40,
+                          'sort': 70, 'sort_ro': 30, 'scan': 8, 'exists': 5, 'touch': 3, 'keys': 3, 'persist': 3,
+                          'expire': 3, 'move': 2}
+KEY_NAMES = {'key', 'source', 'destination', 'sourcekey', 'destkey', 'src', 'dst', 'storekey', 'storedistkey'}
 
-INTEGERS = [b'0', b'1', b'2', b'-1', b'7', b'8', b'10', b'63', b'64', b'100']
-HOSTILE_INTEGERS = [b'-0', b'007', b'+5', b' 1', b'1 ', b'2147483647', b'2147483648', b'-2147483648', b'-2147483649',
-                    b'4294967295', b'4294967296', b'9223372036854775807', b'9223372036854775808',
-                    b'-9223372036854775808', b'-9223372036854775809', b'18446744073709551615',
-                    b'18446744073709551616', b'1' * 40, b'9223372036854775', b'-9223372036854775', b'1.0', b'1e3',
-                    b'0x10', b'', b'-', b'abc', b'\x00', b'1\x00', b'536870911', b'8388607', b'8388608', b'1048576']
-FLOATS = [b'0', b'1', b'-1', b'0.5', b'3.14159', b'-2.5e3', b'1e10', b'0.1', b'100.001', b'1e-7', b'123456789.123']
-HOSTILE_FLOATS = [b'inf', b'-inf', b'+inf', b'infinity', b'nan', b'-nan', b'1e309', b'-1e309', b'1e4931', b'1e4933',
-                  b'1e-400', b'1e-4951', b'1.7976931348623157e308', b'0x1p3', b'0x10', b'1e', b'e5', b'.5', b'5.', b'+.5',
-                  b' 1.5', b'1.5 ', b'1,5', b'', b'.', b'-', b'1_0', b'1' * 60, b'0.' + b'3' * 60,
-                  b'17976931348623157' + b'0' * 292, b'abc', b'1.5\x00']
-STRINGS = [b'value', b'a', b'foobar', b'10', b'-5', b'3.5', b'ohmytext', b'mynewtext', b'a b', b'\xff' * 8, b'x' * 44,
-           b'x' * 45]
-HOSTILE_STRINGS = [b'', b'\x00', b'\r\n', b'\xf0\x9f\x92\xa5', b'*', b'%s%n', b'x' * 600, bytes(range(256))]
-PATTERNS = [b'*', b's:*', b'?:0', b'[sb]:*', b'[^s]*', b'[a-i]:?', b'none', b'\\*', b'*:*', b'nothing*']
-HOSTILE_PATTERNS = [b'', b'[', b'[]', b'[^', b'[a', b'[z-a]*', b'\\', b'*' * 50 + b'x', b'**', b'[\\]]*', b'a\\', b'[--]',
-                    b'?' * 10]
-ENCODINGS = [b'u1', b'u4', b'u8', b'i8', b'i5', b'u16', b'i32', b'u63', b'i64', b'i1']
-HOSTILE_ENCODINGS = [b'u0', b'u64', b'i65', b'i0', b'u', b'x8', b'U8', b'i-1', b'u8 ', b'', b'8', b'u08']
+
+def weight(profile, name, group):
+    """How often a command is sent, against the others of the profile."""
+    if profile == 'strings':
+        if group in COLLECTIONS or name in ('sort', 'sort_ro'):
+            return 0
+        return 1 if name in expected.SELDOM else 20 if group in ('string', 'bitmap', 'generic') else 4
+    if group in COLLECTIONS:
+        return 60 if name in ADDING else 6 if name in BLOCKING else 20
+    if group in ('connection', 'server'):
+        return 1 if name in ('flushdb', 'flushall', 'swapdb', 'dbsize') else 0
+    if group == 'generic':
+        return KEYS_AMONG_COLLECTIONS.get(name, 1)
+    return 2 if name in STRINGS_AMONG_COLLECTIONS else 0
 
 
 class Generator:
     def __init__(self, seed, trees, tokens_known):
-        """trees: {name: argument tree}; tokens_known: {name: tokens the reference documents}."""
+        """trees: {name: argument tree}; tokens_known: {name: tokens the reference documents, or None}."""
         self.random = random.Random(seed)
         self.trees = trees
         self.tokens_known = tokens_known
         self.names = sorted(trees)
-        self.weights = [1 if n in expected.SELDOM else 20 if group in ('string', 'bitmap', 'generic') else 4
-                        for n in self.names for group in [trees[n]['group']]]
-        self.tokens = sorted(set().union(*tokens_known.values()))
+        self.weights = {profile: [weight(profile, name, trees[name]['group']) for name in self.names]
+                        for profile in PROFILES}
+        self.tokens = sorted(set().union(*filter(None, tokens_known.values())))
+        self.pending = []
+
+    def profiles(self):
+        """The profiles whose own commands are at hand."""
+        groups = {tree['group'] for tree in self.trees.values()}
+        own = {'strings': groups - {*COLLECTIONS}, 'collections': groups & {*COLLECTIONS, 'generic'}}
+        return [profile for profile in PROFILES if own[profile] and any(self.weights[profile])]
+
+    def begin(self, profile):
+        """Starts a round; the limits that hold in it, as {parameter: value}."""
+        self.profile, self.pending = profile, []
+        if profile == 'strings':
+            return {parameter: values[0] for parameter, values in LIMITS.items()}
+        self.pending = [(argv[0].decode().lower(), argv) for argv in SORT_WEIGHTS
+                        if argv[0].decode().lower() in self.trees]
+        return {parameter: self.random.choice(values) for parameter, values in LIMITS.items()}
+
+    def database(self):
+        """The number of the database that the next batch goes to."""
+        if self.pending:
+            return b'0'
+        return self.random.choice([b'0', b'0', b'0', b'1', b'9'] if self.profile == 'strings' else [b'0'] * 8 + [b'1', b'9'])
 
     def command(self):
         """(name, argv) of the next command."""
         r = self.random
-        name = r.choices(self.names, self.weights)[0]
-        self.name = name
-        self.keys = BIG_KEYS if name in BIG_COMMANDS and r.random() < 0.04 else KEYS
-        self.big = self.keys is BIG_KEYS
-        argv = self.arguments(self.trees[name]['arguments'])
-        if not self.big and r.random() < 0.25:
-            argv = self.damage(argv)
-        argv = [word.encode() for word in name.split('|')] + argv
+        if self.pending:
+            return self.pending.pop(0)
+        name = r.choices(self.names, self.weights[self.profile])[0]
+        self.name, self.group = name, self.trees[name]['group']
+        self.big = self.profile == 'strings' and name in BIG_COMMANDS and r.random() < 0.04
+        self.numeric, self.wide = False, 0
+        argv = [word.encode() for word in name.split('|')] + self.arguments(self.trees[name]['arguments'])
+        adjust.agree(self, name, argv)
+        words = name.count('|') + 1
+        if not self.big and r.random() < (0.25 if self.profile == 'strings' else 0.12):
+            argv[words:] = self.damage(argv[words:])
         if r.random() < 0.05:
             argv[0] = r.choice([argv[0].upper(), argv[0].title()])
-        if name not in BIG_COMMANDS or not self.big:
-            self.tame_sizes(argv)
-        self.tame_expiry(argv)
+        adjust.tame(self, name, argv)
         if r.random() < 0.004:
             return 'nosuchcommand', [r.choice([b'nosuchcommand', b'', b'get\r\n', b'\xff', b'x' * 200])] + argv[1:]
         return name, argv
@@ -84,8 +116,11 @@ class Generator:
         return argv
 
     def hostile(self):
-        return self.random.choice(self.random.choice(
-            [HOSTILE_INTEGERS, HOSTILE_FLOATS, HOSTILE_STRINGS, HOSTILE_PATTERNS, INTEGERS, STRINGS, KEYS]))
+        r = self.random
+        pools = [HOSTILE_INTEGERS, HOSTILE_FLOATS, HOSTILE_STRINGS, HOSTILE_PATTERNS, INTEGERS, STRINGS, KEYS]
+        if self.profile == 'collections':
+            pools += [ODD_ELEMENTS, WIDE_NUMBERS, ODD_SCORES, ODD_SCORE_LIMITS, ODD_LEX_LIMITS, ANY_KEYS, ANY_KEYS]
+        return r.choice(r.choice(pools))
 
     def arguments(self, tree):
         return [word for argument in tree for word in self.argument(argument)]
@@ -95,16 +130,23 @@ class Generator:
         flags = argument.get('flags', ())
         if 'optional' in flags and (r.random() < 0.6 or not self.is_known(argument)):
             return []
-        repeat = 1
-        if 'multiple' in flags:
-            repeat = r.choice([1, 1, 2, 3, 5])
         words = []
-        for n in range(repeat):
+        for n in range(self.repeats(argument) if 'multiple' in flags else 1):
             token = argument.get('token')
             if token is not None and argument['type'] != 'pure-token' and (n == 0 or 'multiple_token' in flags):
                 words.append(self.in_some_case(token))
             words += self.one(argument)
         return words
+
+    def repeats(self, argument):
+        r = self.random
+        if self.name in ADDING and self.profile == 'collections':
+            if r.random() < 0.02:
+                # From a pool of their own: elements that only such commands share.
+                self.wide = r.randrange(100, 500)
+                return r.randrange(30, 300)
+            return r.choice([1, 1, 2, 3, 5, 8, 15])
+        return r.choice([1, 1, 2, 3, 5])
 
     def one(self, argument):
         r = self.random
@@ -116,8 +158,12 @@ class Generator:
             return self.argument(r.choice(choices or argument['arguments']))
         if kind == 'block':
             return self.arguments(argument['arguments'])
-        if kind == 'key':
-            return [r.choice(self.keys)]
+        if kind == 'key' or name in KEY_NAMES:
+            return [self.key(name)]
+        if self.profile == 'collections':
+            word = self.collection_word(kind, name)
+            if word is not None:
+                return [word]
         if kind == 'pattern':
             return [self.pick(PATTERNS, HOSTILE_PATTERNS)]
         if kind == 'double' or (kind == 'integer' and self.name == 'incrbyfloat'):
@@ -127,9 +173,106 @@ class Generator:
         return [self.string(name)]
 
     def is_known(self, argument):
-        """False for an option that the reference does not have. Some of its commands document none."""
+        """False for an option that the reference does not have."""
         known = self.tokens_known[self.name]
-        return not known or 'token' not in argument or argument['token'].upper() in known
+        return known is None or 'token' not in argument or argument['token'].upper() in known
+
+    def key(self, name):
+        r = self.random
+        if self.profile == 'strings':
+            return r.choice(BIG_KEYS if self.big else KEYS)
+        family = self.group
+        if family in ('generic', 'string', 'bitmap') or r.random() < 0.05:
+            family = r.choice(list(TYPED_KEYS))
+        if self.name.startswith('sort'):
+            family = 'list' if name == 'destination' else r.choice(['list', 'set', 'sorted-set'])
+        elif family == 'geo' and 'store' in name or family == 'sorted-set' and r.random() < 0.1:
+            family = r.choice(['sorted-set', 'geo', 'set'])
+        if r.random() < 0.03:
+            return r.choice(ODD_KEYS)
+        key = r.choice(TYPED_KEYS[family])
+        self.numeric = key[-1:] in b'ij' and r.random() < 0.95
+        return key
+
+    # The words of the collections.
+
+    def collection_word(self, kind, name):
+        """A word that fits what the argument is called; None if nothing is known about it."""
+        if self.group not in COLLECTIONS and not self.name.startswith('sort'):
+            return None
+        if name in ('element', 'member', 'pivot', 'field', 'member1', 'member2', 'value'):
+            return self.element()
+        if name == 'score' or self.name == 'zincrby' and name == 'increment':
+            return self.score()
+        if name == 'weight':
+            return self.pick(SCORES, ODD_SCORES)
+        if kind == 'pattern':
+            return self.pick(PATTERNS + [b'e*', b'[a-e]', b'*1*', b'm:?', b'[0-9]'], HOSTILE_PATTERNS)
+        if name == 'increment':
+            return self.decimal() if self.name == 'hincrbyfloat' else self.pick(POSITIONS, HOSTILE_INTEGERS)
+        if name == 'timeout':
+            return self.random.choice(TIMEOUTS)
+        if name == 'cursor':
+            return self.pick([b'0'], HOSTILE_INTEGERS)
+        if name == 'longitude':
+            # Once a pair at most is the coordinate one from the pool: no two members stand at one place.
+            self.odd_longitude = self.random.random() < 0.05
+            return self.coordinate(13.36, 180, ODD_LONGITUDES if self.odd_longitude else None)
+        if name == 'latitude':
+            odd = not self.odd_longitude and self.random.random() < 0.05
+            return self.coordinate(38.11, 85, ODD_LATITUDES if odd else None)
+        if name in ('radius', 'width', 'height'):
+            return self.pick(RADII, ODD_RADII)
+        if name == 'subcommand':
+            return self.random.choice([b'ENCODING', b'DECODE', b'TODENSE', b'encoding', b'nosuch'])
+        if kind == 'integer':
+            positions = name in ('start', 'stop', 'index', 'offset', 'rank')
+            return self.pick(POSITIONS if positions else COUNTS, HOSTILE_INTEGERS)
+        return None
+
+    def element(self):
+        r = self.random
+        if self.wide:
+            n = r.randrange(self.wide)
+            return b'%d' % n if self.numeric else b'm:%d' % n
+        if self.group == 'hyperloglog' and r.random() < 0.7:
+            return b'%d' % r.randrange(10**6)
+        chance = r.random()
+        if self.numeric:
+            return r.choice(NUMBERS if chance < 0.85 else WIDE_NUMBERS if chance < 0.98 else FLOATS)
+        if chance < 0.002:
+            # Larger than any node of a list, and than what a listpack may hold.
+            return bytes([97 + r.randrange(3)]) * r.choice([4000, 5000, 9000, 70000])
+        return r.choice(NAMES if chance < 0.6 else NUMBERS if chance < 0.8 else WIDE_NUMBERS if chance < 0.85 else ODD_ELEMENTS)
+
+    def score(self):
+        r = self.random
+        if r.random() < 0.1:
+            return repr(r.choice([1, -1]) * r.random() * 10 ** r.randrange(-8, 19)).encode()
+        return self.pick(SCORES, ODD_SCORES)
+
+    def limits(self, kind):
+        """Two ends of a range, mostly the lower one first."""
+        r = self.random
+        pick = {'position': lambda: self.pick(POSITIONS, HOSTILE_INTEGERS),
+                'score': lambda: r.choice(SCORE_LIMITS) if r.random() < 0.4 else self.pick(SCORES, ODD_SCORE_LIMITS),
+                'lex': lambda: self.pick(LEX_LIMITS, ODD_LEX_LIMITS) if r.random() < 0.8
+                else r.choice([b'[', b'(']) + self.element()}[kind]
+        low, high = pick(), pick()
+        if r.random() < 0.15:
+            low, high = {'position': (b'0', b'-1'), 'score': (b'-inf', b'+inf'), 'lex': (b'-', b'+')}[kind]
+        elif kind != 'position' and r.random() < 0.7 and adjust.limit_order(low) > adjust.limit_order(high):
+            low, high = high, low
+        return low, high
+
+    def coordinate(self, near, most, odd):
+        r = self.random
+        if odd:
+            return r.choice(odd)
+        at = near + r.uniform(-2, 2) if r.random() < 0.7 else r.uniform(-most, most)
+        return b'%.*f' % (r.choice([3, 6, 15]), at)
+
+    # The words of strings.
 
     def string(self, name):
         r = self.random
@@ -138,7 +281,7 @@ class Generator:
         if name == 'operation':
             return self.pick([b'AND', b'OR', b'XOR', b'NOT', b'not'], [b'NAND', b''])
         if name == 'type':
-            return self.pick([b'string', b'STRING', b'list', b'hash'], [b'nosuchtype', b''])
+            return self.pick([b'string', b'STRING', b'list', b'hash', b'zset', b'set'], [b'nosuchtype', b''])
         if 'command' in name:
             return r.choice([b'get', b'SET', b'mset', b'bitop', b'lcs', b'nosuch', b'object|encoding'])
         if r.random() < 0.2:
@@ -173,109 +316,9 @@ class Generator:
         return str(r.choice([seconds, seconds * 1000])).encode()
 
     def pick(self, usual, hostile):
-        return self.random.choice(hostile if self.random.random() < 0.15 else usual)
+        """Mostly one of the usual values."""
+        rate = 0.15 if self.profile == 'strings' else 0.06
+        return self.random.choice(hostile if self.random.random() < rate else usual)
 
     def in_some_case(self, token):
         return (token if self.random.random() < 0.8 else self.random.choice([token.lower(), token.title()])).encode()
-
-    def tame_sizes(self, argv):
-        """Keeps ordinary keys small: no offset may reach far into a value that the limit allows."""
-        if self.name in ('setbit', 'setrange', 'bitfield'):
-            for i, arg in enumerate(argv):
-                number = as_integer(arg.lstrip(b'#'))
-                if number is not None and 2000 < number * (64 if arg[:1] == b'#' else 1) and number < 2**24 * 64:
-                    argv[i] = b'1999'
-
-    def tame_expiry(self, argv):
-        """Moves times at which a key would expire while the test runs far away."""
-        command, places = argv[0].lower(), []
-        if command in (b'expire', b'pexpire', b'expireat', b'pexpireat', b'setex', b'psetex'):
-            places = [2]
-        elif command in (b'set', b'getex'):
-            places = [i + 1 for i, arg in enumerate(argv) if arg.lower() in (b'ex', b'px', b'exat', b'pxat')]
-        now = time.time()
-        for place in places:
-            number = as_integer(argv[place]) if place < len(argv) else None
-            if number is None:
-                continue
-            near = any(abs(number - moment) < 10**6 for moment in (now, now * 1000))
-            if 0 < number < 10**6 or near:
-                # A different number each time: whether an equal one is later is for the clock to say.
-                argv[place] = str(self.random.randrange(10**7, 10**9)).encode()
-
-
-def as_integer(text):
-    try:
-        return int(text)
-    except ValueError:
-        return None
-
-
-def fetch_trees(ours, reference):
-    """The argument trees of the commands of the families under test that both servers have."""
-    families = ('string', 'bitmap', 'generic', 'connection', 'server')
-    both = set(names(ours)) & set(names(reference))
-    trees, tokens_known, undocumented = {}, {}, []
-    for name in sorted(both):
-        if is_not_sent(name):
-            continue
-        tree, known = docs(ours, name), docs(reference, name)
-        if known['group'] not in families or known.get('subcommands'):
-            continue
-        if not tree['arguments'] and known['arguments']:
-            tree = known
-            undocumented.append(name)
-        trees[name] = {'group': known['group'], 'arguments': tree['arguments']}
-        tokens_known[name] = {token.upper() for token in tokens_of(known['arguments'])}
-    return trees, tokens_known, undocumented
-
-
-def is_not_sent(name):
-    container, _, sub = name.partition('|')
-    return sub == 'help' or name in expected.NOT_SENT or container in expected.NOT_SENT
-
-
-def names(connection):
-    reply = connection.call('COMMAND', 'LIST')
-    if isinstance(reply, Error):
-        raise SystemExit(f'COMMAND LIST: {reply.decode()}')
-    found = [name.decode().lower() for name in reply]
-    for container in ('client', 'command', 'config', 'latency', 'memory', 'object', 'slowlog'):
-        found += subcommands(connection, container)
-    return found
-
-
-def subcommands(connection, container):
-    entry = mapping(connection.call('COMMAND', 'DOCS', container))
-    if not entry:
-        return []
-    described = mapping(next(iter(entry.values())))
-    return [name.decode().lower() for name in mapping(described.get(b'subcommands', []))]
-
-
-def docs(connection, name):
-    entry = connection.call('COMMAND', 'DOCS', name)
-    if isinstance(entry, Error) or not entry:
-        return {'group': '', 'arguments': []}
-    described = mapping(next(iter(mapping(entry).values())))
-    return {'group': described.get(b'group', b'').decode(),
-            'arguments': [argument_of(a) for a in described.get(b'arguments', [])],
-            'subcommands': described.get(b'subcommands')}
-
-
-def argument_of(value):
-    value = mapping(value)
-    argument = {'name': value[b'name'].decode(), 'type': value[b'type'].decode(),
-                'flags': {flag.decode() for flag in value.get(b'flags', [])}}
-    if b'token' in value:
-        argument['token'] = value[b'token'].decode()
-    if b'arguments' in value:
-        argument['arguments'] = [argument_of(a) for a in value[b'arguments']]
-    return argument
-
-
-def tokens_of(tree):
-    for argument in tree:
-        if argument.get('token'):
-            yield argument['token']
-        yield from tokens_of(argument.get('arguments', []))

@@ -1,4 +1,5 @@
 """A connection that pipelines commands and keeps every reply's exact bytes."""
+import re
 import socket
 
 
@@ -142,3 +143,17 @@ def decode_at(buffer, at):
 def mapping(value):
     """What RESP2 sends as a flat array and RESP3 as a map."""
     return value if isinstance(value, dict) else dict(zip(value[::2], value[1::2]))
+
+
+def quoted(argv):
+    """A command as redis-cli takes it."""
+    def quote(arg):
+        if re.fullmatch(rb'[\w:.*+#-]+', arg):
+            return arg.decode()
+        text = ''.join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f'\\x{b:02x}' for b in arg)
+        return f'"{text}"'
+    return ' '.join(quote(arg) for arg in argv)
+
+
+def shown(reply):
+    return repr(reply if len(reply) <= 300 else reply[:300] + b'...')[2:-1]

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """Sends the same random commands to a reference server and to ours, and compares the replies byte for byte.
 
-usage: run.py --server BINARY [--reference /usr/bin/redis-server] [--commands 200000] [--seed N] [-v]
+usage: run.py --server BINARY [--reference /usr/bin/redis-server] [--commands 200000] [--seed N]
+              [--families strings|collections|all] [-v]
 
 The commands are generated from our server's own COMMAND DOCS, restricted to what the reference has
-too, with hostile values mixed in (generate.py), over a few keys, several databases and two
-connections, one of RESP2 and one of RESP3. What may differ, and why, is listed in expected.py.
-Every few thousand commands the whole keyspaces are compared, and whole SCAN iterations.
+too, with hostile values mixed in (pools.py, generate.py, adjust.py), over a few keys, several databases
+and two connections, one of RESP2 and one of RESP3. What may differ, and why, is listed in expected.py.
+A round is a few thousand commands of strings or of the collections, from empty servers; rounds of
+collections set small limits, so that values change their encodings both ways. At its end the whole
+keyspaces are compared: encodings, values, digests, and whole iterations (keyspace.py).
 
-A difference is shrunk to the fewest commands that still show it, from an empty server, and printed as
-redis-cli would take them. The last line is 'N passed, N failed, N skipped' (skipped: may differ).
+What SPOP took at random, the reference is made to have taken too. A difference is shrunk to the fewest
+commands that still show it, from an empty server, and printed as redis-cli would take them. The last
+line is 'N passed, N failed, N skipped' (skipped: may differ).
 """
 import argparse
 import collections
@@ -25,17 +29,22 @@ import time
 
 import expected
 import generate
-from resp import Closed, Connection, Error, decode
+import trees
+from compare import may_differ
+from keyspace import DATABASES, Keyspaces
+from pools import LIMITS, NEW_LIMITS
+from resp import Closed, Connection, decode, quoted, shown
 
 BATCH = 50
 CHECKPOINT = 3000       # Commands between two comparisons of the keyspaces; then both are emptied.
 SHOWN_MAX = 20          # Differences that are printed and shrunk.
 FAILURES_MAX = 300      # Differences after which the run is given up.
-DATABASES = 16
 PROTOCOLS = (2, 3)
 # Small enough that hostile offsets can be used freely.
 DIRECTIVES = ['--save', '', '--appendonly', 'no', '--proto-max-bulk-len', '1mb', '--loglevel', 'warning',
-              '--databases', str(DATABASES)]
+              '--databases', str(DATABASES), '--enable-debug-command', 'yes']
+
+FORGET_ERROR = [b'ZADD', b'no such key', b'XX', b'0', b'member']
 
 
 def main():
@@ -61,6 +70,7 @@ def arguments():
     ap.add_argument('--reference', default='/usr/bin/redis-server')
     ap.add_argument('--commands', type=int, default=200_000)
     ap.add_argument('--seed', type=int)
+    ap.add_argument('--families', choices=[*generate.PROFILES, 'all'], default='all', help='what a round may be of')
     ap.add_argument('--only', help='commands to send, separated by commas, as COMMAND LIST names them')
     ap.add_argument('--without', default='', help='commands not to send, likewise')
     ap.add_argument('-v', action='store_true', help='count what was skipped, by its reason')
@@ -74,7 +84,8 @@ class Server:
         for _ in range(10):
             self.port = free_port()
             self.process = subprocess.Popen([binary, '--port', str(self.port), '--dir', self.folder, *DIRECTIVES],
-                                            stdout=self.log, stderr=self.log, cwd=self.folder)
+                                            stdout=self.log, stderr=self.log, cwd=self.folder,
+                                            env={**os.environ, 'LC_ALL': 'C'})
             if self.is_up():
                 return
         raise SystemExit(f'{binary} does not start:\n{self.log_tail()}')
@@ -119,15 +130,19 @@ class Comparison:
     def __init__(self, ours, reference, seed, a):
         self.servers, self.a = (ours, reference), a
         self.pairs = {protocol: tuple(Connection(s.port) for s in self.servers) for protocol in PROTOCOLS}
-        trees, tokens, undocumented = generate.fetch_trees(*self.pairs[2])
+        known, tokens, undocumented = trees.fetch_trees(*self.pairs[2])
         if a.only:
-            trees = {name: trees[name] for name in a.only.split(',')}
-        trees = {name: tree for name, tree in trees.items() if name not in a.without.split(',')}
-        print(f'{len(trees)} commands: {" ".join(sorted(trees))}')
+            known = {name: known[name] for name in a.only.split(',')}
+        known = {name: tree for name, tree in known.items() if name not in a.without.split(',')}
+        print(f'{len(known)} commands: {" ".join(sorted(known))}')
         if undocumented:
             print(f'no arguments in our COMMAND DOCS, taken from the reference: {" ".join(undocumented)}')
-        self.generator = generate.Generator(seed, trees, tokens)
-        self.passed = self.failed = 0
+        self.generator = generate.Generator(seed, known, tokens)
+        self.profiles = [p for p in self.generator.profiles() if a.families in ('all', p)]
+        if not self.profiles:
+            raise SystemExit(f'no commands of {a.families}')
+        self.keyspaces = Keyspaces(self.pairs[2])
+        self.passed = self.failed = self.errors = self.rounds = 0
         self.skipped = collections.Counter()
         self.seen = set()
 
@@ -144,13 +159,10 @@ class Comparison:
             for server in self.servers:
                 if server.process.poll() is not None:
                     print(f'The server on port {server.port} ended with {server.process.returncode}:\n{server.log_tail()}')
-            print('It was sent:\n' + '\n'.join(f'        {quoted(argv)}' for argv in self.sent))
+            print('Ours and the reference answered {} and {} of these:'.format(*map(len, self.answered)))
+            print('\n'.join(f'        {quoted(argv)}' for argv in self.sent))
         if self.a.v:
-            for reason, count in self.skipped.most_common():
-                print(f'  {count:7} skipped: {reason}')
-            for command, _, reason in expected.DIFFERENCES:
-                if f'{command}: {reason}' not in self.skipped:
-                    print(f'  never skipped: {command}: {reason}')
+            self.show_counts()
         skipped = sum(self.skipped.values())
         print(f'{time.time() - started:.0f} s')
         print(f'{self.passed} passed, {self.failed} failed, {skipped} skipped')
@@ -159,29 +171,27 @@ class Comparison:
     def total(self):
         return self.passed + self.failed + sum(self.skipped.values())
 
+    def show_counts(self):
+        for reason, count in self.skipped.most_common():
+            print(f'  {count:7} skipped: {reason}')
+        for command, _, reason in expected.DIFFERENCES:
+            if f'{command}: {reason}' not in self.skipped:
+                print(f'  never skipped: {command}: {reason}')
+        print(f'  {self.errors} equal replies were errors')
+        print('  keys compared at the ends of rounds: ' +
+              ', '.join(f'{count} {encoding}' for encoding, count in sorted(self.keyspaces.encodings.items())))
+
     def round(self):
         """Commands from empty servers up to a checkpoint, or to the first difference."""
+        self.limits = self.generator.begin(self.profiles[self.rounds % len(self.profiles)])
+        self.rounds += 1
+        self.set_limits()
         self.empty()
         self.history = []
         for number in range(CHECKPOINT // BATCH):
-            protocol = PROTOCOLS[number % len(PROTOCOLS)]
-            batch = [self.generator.command() for _ in range(BATCH)]
-            batch.insert(0, ('select', [b'SELECT', self.generator.random.choice([b'0', b'0', b'0', b'1', b'9'])]))
-            batch.insert(0, ('hello', [b'HELLO', b'%d' % protocol]))
-            replies = self.exchange(protocol, [argv for _, argv in batch])
-            for (name, argv), ours, reference in zip(batch, *replies):
-                self.history.append((protocol, name, argv))
-                if ours == reference:
-                    self.passed += 1
-                    continue
-                allowed = self.may_differ(name, argv, ours, reference)
-                if allowed:
-                    self.skipped[allowed] += 1
-                    continue
-                self.failed += 1
-                self.show(name, argv, ours, reference)
+            if not self.batch(PROTOCOLS[number % len(PROTOCOLS)]):
                 return
-        difference = self.keyspace_difference()
+        difference = self.keyspaces.difference()
         if difference:
             self.failed += 1
             kind = difference.partition(' ')[0], difference[-24:]
@@ -189,79 +199,61 @@ class Comparison:
                 return
             self.seen.add(kind)
             print(f'FAIL: after {len(self.history)} commands the keyspaces differ (first: {difference})')
-            self.show_shrunk(lambda history: self.replay(history) is not None and self.keyspace_difference() is not None)
+            self.show_shrunk(lambda history: self.replay(history) is not None and self.keyspaces.difference() is not None)
         else:
             self.passed += 1
 
+    def batch(self, protocol):
+        """Whether the two servers answered a batch alike."""
+        batch = [('hello', [b'HELLO', b'%d' % protocol]), ('select', [b'SELECT', self.generator.database()])]
+        while len(batch) < BATCH or self.generator.pending:
+            batch.append(self.generator.command())
+        replies = self.exchange(protocol, [argv for _, argv in batch])
+        for (name, argv), ours, reference in zip(batch, *replies):
+            self.history.append((protocol, name, argv))
+            if ours == reference:
+                self.passed += 1
+                self.errors += ours[:1] == b'-'
+                continue
+            allowed = may_differ(name, argv, ours, reference)
+            if not allowed:
+                self.failed += 1
+                self.show(name, argv, ours, reference)
+                return False
+            self.skipped[allowed] += 1
+        return True
+
     def exchange(self, protocol, commands):
-        pair, self.sent = self.pairs[protocol], commands
-        for connection in pair:
-            connection.send(commands)
-        return [[connection.read() for _ in commands] for connection in pair]
+        """The replies of ours and of the reference to a pipeline. Behind each SPOP the reference is repaired."""
+        pair, self.sent, replies = self.pairs[protocol], commands, ([], [])
+        self.answered, start = replies, 0
+        for end in range(1, len(commands) + 1):
+            takes = commands[end - 1][0].lower() == b'spop'
+            if not takes and end < len(commands):
+                continue
+            for connection in pair:
+                connection.send(prepared(commands[start:end]))
+            for connection, some in zip(pair, replies):
+                for argv in prepared(commands[start:end]):
+                    reply = connection.read()
+                    if argv is not FORGET_ERROR:
+                        some.append(reply)
+            start = end
+            if takes:
+                repair(pair[1], commands[end - 1], decode(replies[0][-1]), decode(replies[1][-1]))
+        return replies
 
     def empty(self):
         for protocol in PROTOCOLS:
             self.exchange(protocol, [[b'RESET'], [b'HELLO', b'%d' % protocol], [b'FLUSHALL']])
 
-    # What may differ.
-
-    def may_differ(self, name, argv, ours, reference):
-        """The reason, if this difference is an expected one."""
-        names = (name, name.partition('|')[0] + '|*', '*')
-        for command, treatment, reason in expected.DIFFERENCES:
-            if command in names and self.treated(treatment, argv, ours, reference):
-                return f'{command}: {reason}'
-        return None
-
-    def treated(self, treatment, argv, ours, reference):
-        if isinstance(treatment, tuple) and treatment[0] != 'within':
-            return (treatment[2:] in ((), (len(argv),)) and re.match(treatment[0].encode(), ours)
-                    and re.match(treatment[1].encode(), reference))
-        if treatment == 'cut':
-            return ours[:1] == b'-' and b'\0' in ours and ours.partition(b'\0')[0] + b'\r\n' == reference
-        if ours[:1] != reference[:1] or ours[:1] == b'-':
-            return False
-        if treatment == 'shape':
-            return (decode(ours) is None) == (decode(reference) is None)
-        if treatment == 'unordered':
-            return sorted(decode(ours)) == sorted(decode(reference))
-        ours, reference = decode(ours), decode(reference)
-        # Negative answers say something other than a time.
-        return ours >= 0 and reference >= 0 and abs(ours - reference) <= treatment[1]
-
-    # The keyspaces as a whole.
-
-    def keyspace_difference(self):
-        """What differs first between the two keyspaces; None when they are equal."""
-        for database in range(DATABASES):
-            select = [[b'HELLO', b'2'], [b'SELECT', b'%d' % database]]
-            ours, reference = ([sorted(decode(c.pipeline(select + [[b'KEYS', b'*']])[-1])) for c in self.pairs[2]])
-            if ours != reference:
-                return f'the keys of database {database}: {ours} and {reference}'
-            for key in ours:
-                commands = [[b'TYPE', key], [b'OBJECT', b'ENCODING', key], [b'GET', key], [b'PTTL', key]]
-                replies = self.exchange(2, commands)
-                for command, one, other in zip(commands, *replies):
-                    if one != other and not self.may_differ(command[0].decode().lower(), command, one, other):
-                        return f'{quoted(command)} in database {database}: {shown(one)} and {shown(other)}'
-            scans = [self.scan_all(connection, ours) for connection in self.pairs[2]]
-            if scans[0] != scans[1]:
-                return f'a SCAN of database {database}: {scans[0]} and {scans[1]}'
-        return None
-
-    def scan_all(self, connection, keys):
-        """What a whole iteration returns, without filter and with one that depends on the keys alone."""
-        found = []
-        for options in ([], [b'COUNT', b'3'], [b'MATCH', b'*:0'], [b'TYPE', b'string', b'COUNT', b'1000']):
-            cursor, seen = b'0', set()
-            while True:
-                cursor, some = connection.call(b'SCAN', cursor, *options)
-                seen.update(some)
-                if cursor == b'0':
-                    break
-            found.append(sorted(seen))
-        assert set(found[0]) <= set(keys)
-        return found
+    def set_limits(self):
+        """Sets the round's limits on both servers; only of the new ones may one not know."""
+        commands = [[b'CONFIG', b'SET', parameter.encode(), b'%d' % value] for parameter, value in self.limits.items()]
+        for server, replies in zip(self.servers, self.exchange(2, commands)):
+            for command, reply in zip(commands, replies):
+                if reply[:1] == b'-' and command[2].decode() not in NEW_LIMITS:
+                    raise SystemExit(f'{quoted(command)} on port {server.port}: {shown(reply)}')
 
     # Showing a difference.
 
@@ -275,7 +267,7 @@ class Comparison:
 
         def fails(history):
             replies = self.replay(history + [last])
-            return replies and replies[0] != replies[1] and not self.may_differ(name, argv, *replies)
+            return replies and replies[0] != replies[1] and not may_differ(name, argv, *replies)
 
         self.show_shrunk(fails, self.history[:-1], [last])
 
@@ -285,8 +277,12 @@ class Comparison:
             print('    (does not happen again when the commands are replayed)', flush=True)
             return
         history = shrink(history, fails)
+        self.shrink_limits(lambda: fails(history))
         fails(history)
-        print('    to reproduce, from empty servers with ' + ' '.join(DIRECTIVES[4:6]) + ':')
+        print(f'    to reproduce, from empty servers with {" ".join(DIRECTIVES[4:6])}:')
+        for parameter, value in self.limits.items():
+            if value != LIMITS[parameter][0]:
+                print(f'        CONFIG SET {parameter} {value}')
         protocol = 2
         for each, name, argv in history + list(tail):
             if each != protocol:
@@ -294,6 +290,15 @@ class Comparison:
                 protocol = each
             print(f'        {quoted(argv)}')
         sys.stdout.flush()
+
+    def shrink_limits(self, fails):
+        """Sets each limit back to its default with which it still fails."""
+        for parameter, value in self.limits.items():
+            self.limits[parameter] = LIMITS[parameter][0]
+            self.set_limits()
+            if not fails():
+                self.limits[parameter] = value
+        self.set_limits()
 
     def replay(self, history):
         """Sends the commands to both servers, emptied; the replies to the last of them."""
@@ -306,6 +311,24 @@ class Comparison:
             replies = self.exchange(history[start][0], [argv for _, _, argv in history[start:end]])
             start = end
         return replies and (replies[0][-1], replies[1][-1])
+
+
+def prepared(commands):
+    """The commands as they are sent. In 7.0 a SORT fails if an earlier command has read a number out
+    of range (errno is not reset); one that reads a good number helps."""
+    for argv in commands:
+        if argv[0].lower() in (b'sort', b'sort_ro'):
+            yield FORGET_ERROR
+        yield argv
+
+
+def repair(reference, argv, ours_took, reference_took):
+    """Gives a set of the reference back what its SPOP took and takes what ours did. First the one and then the
+    other: the set never has more members than before, nor is it ever gone."""
+    took = [set(t) if isinstance(t, list) else {t} if type(t) is bytes else set() for t in (ours_took, reference_took)]
+    if not took[0] or len(took[0]) != len(took[1]) or took[0] == took[1]:
+        return
+    reference.pipeline([[b'SADD', argv[1], *(took[1] - took[0])], [b'SREM', argv[1], *(took[0] - took[1])]])
 
 
 def shrink(history, fails):
@@ -321,20 +344,6 @@ def shrink(history, fails):
             at = start
         size = size // 2 if size > 1 else 0
     return history
-
-
-def quoted(argv):
-    """A command as redis-cli takes it."""
-    def quote(arg):
-        if re.fullmatch(rb'[\w:.*+#-]+', arg):
-            return arg.decode()
-        text = ''.join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f'\\x{b:02x}' for b in arg)
-        return f'"{text}"'
-    return ' '.join(quote(arg) for arg in argv)
-
-
-def shown(reply):
-    return repr(reply if len(reply) <= 300 else reply[:300] + b'...')[2:-1]
 
 
 if __name__ == '__main__':

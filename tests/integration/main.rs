@@ -9,6 +9,7 @@ mod blocking;
 mod clients;
 mod config;
 mod harness;
+mod hash_expiry;
 mod limits;
 mod maxmemory;
 mod misbehaving;

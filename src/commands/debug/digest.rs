@@ -12,15 +12,11 @@
 //! of a hash one that chains the member and its score, or the field and its value, and has a marker
 //! added if the field is volatile.
 
-use crate::base::num;
 use crate::data::listpack::Item;
 use crate::keyspace::db::Keyspace;
 use crate::keyspace::entry::EntryRef;
 use crate::keyspace::hash::HashRef;
-use crate::keyspace::list::ListRef;
-use crate::keyspace::set::SetRef;
 use crate::keyspace::value::{StringRef, Type};
-use crate::keyspace::zset::ZsetRef;
 use sha1::{Digest as _, Sha1};
 use std::fmt;
 
@@ -59,49 +55,24 @@ impl Digest {
                 let string = entry.string().unwrap_or(StringRef::Bytes(b""));
                 self.chain(string.bytes(&mut itoa::Buffer::new()));
             }
-            Type::List => self.chain_list(entry.list().expect(KIND)),
-            Type::Set => self.add_set(entry.set().expect(KIND)),
-            Type::Zset => self.add_zset(entry.zset().expect(KIND)),
+            Type::List => {
+                let list = entry.list().expect(KIND);
+                list.for_each(|element| self.chain_item(element));
+            }
+            Type::Set => {
+                let set = entry.set().expect(KIND);
+                set.for_each(|member| self.add_item(member));
+            }
+            Type::Zset => {
+                let zset = entry.zset().expect(KIND);
+                zset.walk(0..zset.len(), false, |member, score| {
+                    self.add_scored(member, score);
+                });
+            }
             Type::Hash => self.add_hash(entry.hash().expect(KIND)),
         }
         if entry.expiry().is_some() {
             self.add(b"!!expire!!");
-        }
-    }
-
-    fn chain_list(&mut self, list: ListRef<'_>) {
-        match list {
-            ListRef::Pack(pack) => pack.iter().for_each(|element| self.chain_item(element)),
-            ListRef::Quick(list) => {
-                list.visit(0, list.len(), |element| self.chain_item(element));
-            }
-        }
-    }
-
-    fn add_set(&mut self, set: SetRef<'_>) {
-        match set {
-            SetRef::Ints(ints) => ints
-                .iter()
-                .for_each(|member| self.add_item(Item::Int(member))),
-            SetRef::Pack(pack) => pack.iter().for_each(|member| self.add_item(member)),
-            SetRef::Table(members) => members.iter().for_each(|member| self.add(member)),
-        }
-    }
-
-    fn add_zset(&mut self, zset: ZsetRef<'_>) {
-        match zset {
-            ZsetRef::Pack(pack) => {
-                let mut items = pack.iter();
-                while let (Some(member), Some(score)) = (items.next(), items.next()) {
-                    let score = num::parse_f64(score.bytes(&mut itoa::Buffer::new()));
-                    self.add_scored(member, score.expect("a score is a number"));
-                }
-            }
-            ZsetRef::Tree(sorted) => {
-                for (member, score) in sorted.iter_from(0) {
-                    self.add_scored(Item::Bytes(member), score);
-                }
-            }
         }
     }
 
@@ -185,11 +156,16 @@ impl fmt::Display for Digest {
 
 #[cfg(test)]
 mod tests {
-    use super::Digest;
+    use super::{Digest, seventeen_digits};
     use crate::base::hash::Hasher;
     use crate::base::rng::Rng;
+    use crate::data::fields::Fields;
+    use crate::data::listpack::ListpackBuf;
+    use crate::data::members::Members;
+    use crate::data::quicklist::{Options, QuickList};
+    use crate::data::sorted::Sorted;
     use crate::keyspace::db::Keyspace;
-    use crate::keyspace::value::NewValue;
+    use crate::keyspace::value::{Big, NewValue, Packing};
 
     /// What redis-server 7.0.15 answers to DEBUG DIGEST with the same keys.
     #[test]
@@ -216,5 +192,106 @@ mod tests {
         check(&keys, "68e7e2160c9c0f8d8d88963d413ad956280f152a");
         keys.extend([(1, "", long.as_str(), None), (1, "key", "value", None)]);
         check(&keys, "3e320f129806228176b38f55e4a155a84800ec5e");
+    }
+
+    fn digest_of(value: NewValue<'_>) -> String {
+        let mut keyspace = Keyspace::new(1, Hasher::new(1, 2), Rng::from_seed(1));
+        let key = keyspace.key(b"key");
+        let place = keyspace.db_mut(0).insert(key, value, None, 0);
+        Digest::of_value(keyspace.db(0).entry(place)).to_string()
+    }
+
+    fn digest_of_pack(packing: Packing, items: &[&str]) -> String {
+        let mut pack = ListpackBuf::new();
+        items
+            .iter()
+            .for_each(|item| pack.push_back(item.as_bytes()));
+        digest_of(NewValue::Packed(packing, &pack.into_vec()))
+    }
+
+    /// What redis-server 7.0.15 answers to DEBUG DIGEST-VALUE.
+    #[test]
+    fn equal_collections_have_redis_digest_in_either_form() {
+        let hasher = Hasher::new(1, 2);
+        let hash = "0f35fa34b329a7eadf52d098c358e1a441c5e6c4";
+        let pairs = [("field", "value"), ("n", "12345"), ("", "x")];
+        let flat: Vec<&str> = pairs.iter().flat_map(|&(f, v)| [f, v]).collect();
+        assert_eq!(digest_of_pack(Packing::Hash, &flat), hash);
+        let mut fields = Box::new(Fields::new(hasher));
+        for (field, value) in pairs {
+            fields.set(field.as_bytes(), value.as_bytes());
+        }
+        assert_eq!(digest_of(NewValue::Big(Big::Hash(fields))), hash);
+
+        let list = "75091bf6554bf3aa42ab66c3f3681055f143cafc";
+        let elements = ["a", "1", "a", "-70000"];
+        assert_eq!(digest_of_pack(Packing::List, &elements), list);
+        let mut quicklist = Box::new(QuickList::new(Options::default()));
+        elements
+            .iter()
+            .for_each(|e| quicklist.push_back(e.as_bytes()));
+        assert_eq!(digest_of(NewValue::Big(Big::List(quicklist))), list);
+
+        let set = "6f6b28cd1ec68decf84958962492399439db1474";
+        assert_eq!(digest_of_pack(Packing::Set, &["a", "bc"]), set);
+        let mut members = Box::new(Members::new(hasher));
+        members.insert(b"bc");
+        members.insert(b"a");
+        assert_eq!(digest_of(NewValue::Big(Big::Set(members))), set);
+        let ints = "bff1310353f341fe4488c7323df3673679c04f02";
+        assert_eq!(digest_of_pack(Packing::Set, &["1", "2", "300"]), ints);
+
+        let zset = "d8e17501e218536b2a3d1942e2395e78eaeb6adf";
+        let scored = [
+            ("i", f64::NEG_INFINITY),
+            ("f", 0.0),
+            ("h", 1e-7),
+            ("e", 0.1),
+            ("one", 1.0),
+            ("b", 1.5),
+            ("j", 1e16),
+            ("g", 1e17),
+            ("d", 1e20),
+            ("c", f64::INFINITY),
+        ];
+        let mut sorted = Box::new(Sorted::new(hasher));
+        let mut flat = Vec::new();
+        for (member, score) in scored {
+            sorted.insert(member.as_bytes(), score);
+            flat.extend([member.to_string(), format!("{score:e}")]);
+        }
+        assert_eq!(digest_of(NewValue::Big(Big::Zset(sorted))), zset);
+        let flat: Vec<&str> = flat.iter().map(String::as_str).collect();
+        assert_eq!(digest_of_pack(Packing::Zset, &flat), zset);
+    }
+
+    #[test]
+    fn a_volatile_field_shows_in_the_digest() {
+        let mut fields = Fields::new(Hasher::new(1, 2));
+        fields.set(b"f", b"v");
+        let plain = digest_of(NewValue::Big(Big::Hash(Box::new(fields.clone()))));
+        fields.set_expiry(b"f", Some(5));
+        let volatile = digest_of(NewValue::Big(Big::Hash(Box::new(fields))));
+        assert_ne!(plain, volatile);
+    }
+
+    /// What `printf` of C writes.
+    #[test]
+    fn scores_have_seventeen_digits() {
+        let check = |score: f64, expected: &str| assert_eq!(seventeen_digits(score), expected);
+        check(0.0, "0");
+        check(-0.0, "-0");
+        check(1.0, "1");
+        check(-1.5, "-1.5");
+        check(0.1, "0.10000000000000001");
+        check(1e-4, "0.0001");
+        check(1e-5, "1.0000000000000001e-05");
+        check(1e16, "10000000000000000");
+        check(1e17, "1e+17");
+        check(123456789012345678.0, "1.2345678901234568e+17");
+        check(99999999999999999.0, "1e+17");
+        check(5e-324, "4.9406564584124654e-324");
+        check(f64::MAX, "1.7976931348623157e+308");
+        check(f64::INFINITY, "inf");
     }
 }

@@ -364,7 +364,7 @@ fn seconds(ms: i64) -> i64 {
 fn reply_expiries(cx: &mut DataCx<'_>, argv: Argv<'_>, shown: fn(i64, i64) -> i64) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
     let fields = listed_fields(argv, 2, NUMFIELDS)?;
-    let hash = place.map(|place| live!(cx, place));
+    let hash = place.map(|place| live(cx.keyspace.db(cx.db_index), place, cx.now_ms));
     cx.reply.array(fields.len());
     for field in fields.iter() {
         cx.reply
@@ -449,7 +449,7 @@ fn hgetex(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         return Ok(());
     };
     if at.is_none() && !persists {
-        let hash = live!(cx, place);
+        let hash = live(cx.keyspace.db(cx.db_index), place, cx.now_ms);
         fields
             .iter()
             .for_each(|field| reply_value(cx.reply, hash.get(field)));
@@ -552,7 +552,11 @@ fn hsetex(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let request = SetRequest::parse(argv, cx.now_ms)?;
     let place = find_to_change(cx, key)?;
     let is_there = |cx: &DataCx<'_>, field: &[u8]| {
-        place.is_some_and(|place| live!(cx, place).get(field).is_some())
+        place.is_some_and(|place| {
+            live(cx.keyspace.db(cx.db_index), place, cx.now_ms)
+                .get(field)
+                .is_some()
+        })
     };
     let refused = request.only_if_absent && request.fields().any(|field| is_there(cx, field))
         || request.only_if_present && !request.fields().all(|field| is_there(cx, field));
