@@ -242,13 +242,16 @@ fn geoadd(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     if !is_whole || options.only_new && options.only_known {
         return Err(error::SYNTAX);
     }
-    let mut longest = 0;
-    for i in (0..places.len()).step_by(3) {
+    let (first_score, mut longest) = (point(places, 0)?.score(), places.at(2).len());
+    for i in (3..places.len()).step_by(3) {
         point(places, i)?;
         longest = longest.max(places.at(i + 2).len());
     }
     let count = places.len() / 3;
-    let score = |i: usize| point(places, 3 * i).expect("checked above").score();
+    let score = |i: usize| match i {
+        0 => first_score,
+        _ => point(places, 3 * i).expect("checked above").score(),
+    };
     zset::add(cx, argv, options, count, longest, |i| {
         (places.at(3 * i + 2), score(i) as f64)
     })?;

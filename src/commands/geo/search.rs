@@ -404,3 +404,203 @@ fn store(cx: &mut DataCx<'_>, argv: Argv<'_>, index: usize, zset: Zset, event: &
             .changed(Class::Generic, "del", cx.db_index, key.bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resp::request::OwnedArgv;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn parse(request: &str, zset: Option<ZsetRef<'_>>) -> Result<Search, ErrorReply> {
+        let words: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
+        let (given, stores) = match words[0] {
+            b"georadius" => (Given::Coordinates, Stores::IfAsked),
+            b"georadius_ro" => (Given::Coordinates, Stores::Never),
+            b"georadiusbymember" => (Given::Member, Stores::IfAsked),
+            b"GeoSearch" => (Given::Options, Stores::Never),
+            b"geosearchstore" => (Given::Options, Stores::Always),
+            _ => unreachable!(),
+        };
+        Search::parse(
+            OwnedArgv::from_slices(&words).as_argv(),
+            given,
+            stores,
+            zset,
+        )
+    }
+
+    fn zset(entries: u64, members: &[(String, Point)]) -> Zset {
+        let mut zset = Zset::new_in(Vec::new());
+        for (name, point) in members {
+            let limits = Limits { entries, value: 64 };
+            zset.insert(name.as_bytes(), point.score() as f64, limits);
+        }
+        zset
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_order() {
+        let known = zset(9, &[("m".into(), Point::new(1.0, 1.0).unwrap())]);
+        let check = |request: &str, expected: &str| {
+            let error = parse(request, Some(known.as_ref())).err();
+            let error = error.map(|error| error.to_string());
+            assert_eq!(error.as_deref(), Some(expected), "{request}");
+        };
+        let syntax = "ERR syntax error";
+        let float = "ERR value is not a valid float";
+        let pair = "ERR invalid longitude,latitude pair";
+        let unit = "ERR unsupported unit provided. please use M, KM, FT, MI";
+        check("georadius k x 91 1 km", float);
+        check(
+            "georadius k 181 91 x km",
+            &format!("{pair} 181.000000,91.000000"),
+        );
+        check("georadius k inf 0 x km", &format!("{pair} inf,0.000000"));
+        check("georadius k 1 1 x yd", "ERR need numeric radius");
+        check("georadius k 1 1 -1 yd", "ERR radius cannot be negative");
+        check("georadius k 1 1 1 yd nonsense", unit);
+        check("georadius k 1 1 1 km nonsense", syntax);
+        check("georadius k 1 1 1 km STORE", syntax);
+        check("georadius_ro k 1 1 1 km STORE d", syntax);
+        check("georadius k 1 1 1 km COUNT", syntax);
+        check("georadius k 1 1 1 km COUNT 0", "ERR COUNT must be > 0");
+        check(
+            "georadius k 1 1 1 km COUNT 1.5",
+            "ERR value is not an integer or out of range",
+        );
+        check(
+            "georadius k 1 1 1 km ANY",
+            "ERR the ANY argument requires COUNT argument",
+        );
+        check(
+            "georadius k 1 1 1 km STORE d WITHDIST ANY",
+            "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
+        );
+        let no_member = "ERR could not decode requested zset member";
+        check("georadiusbymember k n x yd", no_member);
+        check("GeoSearch k FROMMEMBER n nonsense", no_member);
+        check(
+            "GeoSearch k FROMMEMBER m FROMLONLAT 1 1 BYRADIUS 1 km",
+            syntax,
+        );
+        check(
+            "GeoSearch k FROMLONLAT 1 1 BYRADIUS 1 km BYBOX 1 1 km",
+            syntax,
+        );
+        check("GeoSearch k FROMLONLAT 1 1 BYRADIUS 1 km STOREDIST", syntax);
+        check(
+            "GeoSearch k FROMLONLAT 1 1 BYBOX x -1 yd",
+            "ERR need numeric width",
+        );
+        check(
+            "GeoSearch k FROMLONLAT 1 1 BYBOX 1 x yd",
+            "ERR need numeric height",
+        );
+        check(
+            "GeoSearch k FROMLONLAT 1 1 BYBOX 1 -1 yd",
+            "ERR height or width cannot be negative",
+        );
+        check(
+            "GeoSearch k BYRADIUS 1 km ANY ASC",
+            "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for GeoSearch",
+        );
+        check(
+            "GeoSearch k FROMMEMBER m ANY ASC",
+            "ERR exactly one of BYRADIUS and BYBOX can be specified for GeoSearch",
+        );
+        check(
+            "geosearchstore d k FROMMEMBER m WITHHASH",
+            "ERR GEOSEARCHSTORE is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
+        );
+    }
+
+    #[test]
+    fn without_a_sorted_set_no_member_is_missed() {
+        assert!(parse("georadiusbymember k n x yd", None).is_ok());
+        assert!(parse("GeoSearch k FROMMEMBER n BYRADIUS 1 m", None).is_ok());
+        assert!(parse("GeoSearch k FROMMEMBER n BYRADIUS x m", None).is_err());
+    }
+
+    #[test]
+    fn the_last_key_to_store_under_counts() {
+        let check = |request: &str, store, store_distance| {
+            let search = parse(request, None).expect("a good request");
+            let found = (search.store, search.store_distance);
+            assert_eq!(found, (store, store_distance), "{request}");
+        };
+        check("georadius k 1 1 1 km", None, false);
+        check(
+            "georadius k 1 1 1 km STORE a storedist b ASC",
+            Some(9),
+            true,
+        );
+        check("georadius k 1 1 1 km STOREDIST a STORE b", Some(9), false);
+        let area = "FROMLONLAT 1 1 BYRADIUS 1 m";
+        check(&format!("geosearchstore d k {area}"), Some(1), false);
+        check(
+            &format!("geosearchstore d k STOREDIST {area}"),
+            Some(1),
+            true,
+        );
+    }
+
+    fn names(hits: &[Hit<'_>]) -> Vec<Vec<u8>> {
+        let name = |hit: &Hit<'_>| hit.member.bytes(&mut itoa::Buffer::new()).to_vec();
+        hits.iter().map(name).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_is_inside(
+            points in vec((-180.0..180.0f64, -80.0..80.0f64), 0..60),
+            (longitude, latitude) in (-180.0..180.0f64, -80.0..80.0f64),
+            size in (3.0..7.3f64).prop_map(|exponent| 10f64.powf(exponent)),
+            is_box: bool,
+            count in 1..20usize,
+        ) {
+            let members: Vec<_> = points
+                .iter()
+                .enumerate()
+                .map(|(i, p)| (i.to_string(), Point::new(p.0, p.1).unwrap()))
+                .collect();
+            let pack = zset(128, &members);
+            let tree = zset(0, &members);
+            let shape = if is_box { format!("BYBOX {size} {size} m") } else { format!("BYRADIUS {size} m") };
+            let find = |options: &str, zset: &Zset| {
+                let request = format!("GeoSearch k FROMLONLAT {longitude} {latitude} {shape}{options}");
+                names(&parse(&request, None).unwrap().find(zset.as_ref()))
+            };
+            let area = Area {
+                center: Point::new(longitude, latitude).unwrap(),
+                shape: match is_box {
+                    true => Shape::Rectangle { width: size, height: size },
+                    false => Shape::Circle { radius: size },
+                },
+                unit_m: 1.0,
+            };
+            let mut expected: Vec<_> = members
+                .iter()
+                .filter_map(|(name, point)| {
+                    let stored = Point::of_score(point.score() as f64);
+                    Some((area.distance_if_inside_m(stored)?, name.clone().into_bytes()))
+                })
+                .collect();
+            expected.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let expected: Vec<_> = expected.into_iter().map(|(_, name)| name).collect();
+            prop_assert_eq!(find(" ASC", &pack), expected.clone());
+            let unsorted = find("", &pack);
+            let mut all = unsorted.clone();
+            all.sort();
+            let mut sorted = expected.clone();
+            sorted.sort();
+            prop_assert_eq!(all, sorted);
+            prop_assert_eq!(find("", &tree), unsorted.clone());
+            let first = |all: &[Vec<u8>]| all[..count.min(all.len())].to_vec();
+            let farthest: Vec<_> = expected.iter().rev().cloned().collect();
+            prop_assert_eq!(find(&format!(" COUNT {count}"), &tree), first(&expected));
+            prop_assert_eq!(find(&format!(" COUNT {count} DESC"), &tree), first(&farthest));
+            prop_assert_eq!(find(&format!(" COUNT {count} ANY"), &tree), first(&unsorted));
+        }
+    }
+}
