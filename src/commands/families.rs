@@ -15,6 +15,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::hash::COMMANDS,
     super::hash::expiry::COMMANDS,
     super::zset::COMMANDS,
+    super::geo::COMMANDS,
     super::bitmap::COMMANDS,
     super::bitfield::COMMANDS,
     super::hyperloglog::COMMANDS,

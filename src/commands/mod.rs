@@ -12,6 +12,7 @@ mod expire;
 mod families;
 mod flush;
 mod generic;
+mod geo;
 mod hash;
 mod help;
 mod hyperloglog;

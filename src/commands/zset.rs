@@ -5,7 +5,7 @@
 //! those that take members from an end in `pop`, those that combine several sorted sets in `combine`,
 //! those that draw members or walk over them in steps in `pick`.
 
-mod add;
+pub(super) mod add;
 mod combine;
 mod pick;
 mod pop;
@@ -391,7 +391,7 @@ const LAST_BUT_ONE: KeySpec = KeySpec {
 
 /// When sorted sets stop being listpacks.
 #[inline]
-fn limits(cx: &DataCx<'_>) -> Limits {
+pub(super) fn limits(cx: &DataCx<'_>) -> Limits {
     Limits {
         entries: cx.config.zset_max_listpack_entries,
         value: cx.config.zset_max_listpack_value,

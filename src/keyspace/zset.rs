@@ -27,7 +27,7 @@ use super::value::{Big, Collection, Packing, Stored, Type};
 use crate::base::hash;
 use crate::data::listpack::{Item, Listpack, ListpackBuf, is_safe_to_add};
 use crate::data::sorted::Sorted;
-use std::ops;
+use std::ops::{self, ControlFlow};
 
 /// Up to when a sorted set is a listpack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -342,6 +342,25 @@ impl<'a> ZsetRef<'a> {
                 let pairs = pack::pairs_down_from(pack, span.end - 1).take(count);
                 pairs.for_each(|(item, score)| visit(item, score));
             }
+        }
+    }
+
+    /// Shows the members whose scores lie in a range, from the lowest up, until `visit` says to break.
+    #[inline]
+    pub fn visit_scores(
+        self,
+        scores: ops::Range<f64>,
+        mut visit: impl FnMut(Item<'a>, f64) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        match self {
+            ZsetRef::Pack(pack) => pack::pairs(pack)
+                .skip_while(|&(_, score)| score < scores.start)
+                .take_while(|&(_, score)| score < scores.end)
+                .try_for_each(|(item, score)| visit(item, score)),
+            ZsetRef::Tree(sorted) => sorted
+                .iter_from(range::count_below(sorted, Edge::BelowScore(scores.start)))
+                .take_while(|&(_, score)| score < scores.end)
+                .try_for_each(|(member, score)| visit(Item::Bytes(member), score)),
         }
     }
 

@@ -3,19 +3,19 @@
 use super::{limits, score};
 use crate::commands::args::is;
 use crate::keyspace::effects::Class;
-use crate::keyspace::zset::Zset;
+use crate::keyspace::zset::{Pair, Zset};
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::cx::DataCx;
 
 /// The options of ZADD.
 #[derive(Clone, Copy, Default)]
-struct AddOptions {
-    only_new: bool,
-    only_known: bool,
+pub(in crate::commands) struct AddOptions {
+    pub only_new: bool,
+    pub only_known: bool,
     only_greater: bool,
     only_less: bool,
-    count_changed: bool,
+    pub count_changed: bool,
     increment: bool,
 }
 
@@ -90,6 +90,26 @@ pub(super) fn zadd(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     if options.increment {
         return increment(cx, argv, first, pairs.at(1), options);
     }
+    add(cx, argv, options, pairs.len() / 2, longest, |i| {
+        let given = if i == 0 {
+            first
+        } else {
+            score(pairs.at(2 * i)).expect("checked above")
+        };
+        (pairs.at(2 * i + 1), given)
+    })
+}
+
+/// Gives so many members, the longest one of so many bytes, the scores that `pair` tells one by one,
+/// as far as the options let it, and replies with how many members were added or changed.
+pub(in crate::commands) fn add<'a>(
+    cx: &mut DataCx<'_>,
+    argv: Argv<'_>,
+    options: AddOptions,
+    members: usize,
+    longest: usize,
+    pair: impl Fn(usize) -> Pair<'a>,
+) -> Outcome {
     let key = cx.key(argv, 1);
     let place = cx.find_write(key);
     if place.is_none() && options.only_known {
@@ -98,15 +118,9 @@ pub(super) fn zadd(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     }
     let limits = limits(cx);
     let (added, changed) = cx.edit_or_create::<Zset, _>(key, place, |zset, _| {
-        zset.expect(pairs.len() / 2, longest, limits);
+        zset.expect(members, longest, limits);
         let (mut added, mut changed) = (0, 0);
-        for i in (0..pairs.len()).step_by(2) {
-            let given = if i == 0 {
-                first
-            } else {
-                score(pairs.at(i)).expect("checked above")
-            };
-            let member = pairs.at(i + 1);
+        for (member, given) in (0..members).map(pair) {
             let (old, new) = if options.is_plain() {
                 (zset.insert(member, given, limits), Some(given))
             } else {

@@ -128,6 +128,18 @@ fn apply(zset: &mut Zset, model: &mut Model, step: Step) {
             let open = Range::Between(Edge::AboveScore(low), Edge::BelowScore(high));
             expected.retain(|&(_, score)| low < score && score < high);
             assert_eq!(zset.as_ref().span(&open).len(), expected.len());
+            let mut expected = in_order(model);
+            expected.retain(|&(_, score)| low <= score && score < high);
+            expected.truncate(3);
+            let mut visited = Vec::new();
+            let _ = zset.as_ref().visit_scores(low..high, |item, score| {
+                visited.push((item.bytes(&mut itoa::Buffer::new()).to_vec(), score));
+                if visited.len() == 3 {
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            });
+            assert_eq!(visited, expected);
         }
         Step::Ranks(start, stop) => {
             let span = zset.as_ref().span(&Range::Ranks { start, stop });
