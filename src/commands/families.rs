@@ -11,6 +11,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::string::COMMANDS,
     super::list::COMMANDS,
     super::set::COMMANDS,
+    super::sort::COMMANDS,
     super::hash::COMMANDS,
     super::hash::expiry::COMMANDS,
     super::zset::COMMANDS,

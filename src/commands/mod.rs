@@ -27,9 +27,12 @@ mod scan_options;
 mod server;
 mod set;
 mod slowlog;
+mod sort;
 mod string;
 #[cfg(test)]
 mod table_tests;
+#[cfg(test)]
+mod testing;
 mod zset;
 
 pub use families::{FAMILIES, exists};

@@ -501,14 +501,14 @@ fn srandmember(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 /// How many members are asked for; if negative, with repetitions.
 fn random_count(arg: &[u8]) -> Result<i64, ErrorReply> {
-    /// Replies of more elements would not fit any memory.
-    const REPEATED_MAX: i64 = u32::MAX as i64;
+    /// More would fill the memory with a reply that nobody can read.
+    const DRAWS_MAX: i64 = 1 << 28;
     let max = i64::MAX;
     match super::args::integer(arg)? {
         i64::MIN => {
             Err(format!("ERR value is out of range, value must between -{max} and {max}").into())
         }
-        count if count < -REPEATED_MAX => Err(error::OUT_OF_RANGE),
+        count if count < -DRAWS_MAX => Err(error::OUT_OF_RANGE),
         count => Ok(count),
     }
 }
@@ -557,3 +557,6 @@ fn intercard_options(argv: Argv<'_>) -> Result<(usize, usize), ErrorReply> {
     }
     Ok((keys, limit))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,14 @@
 //! once; then they are sorted, only as far as LIMIT asks for, and only then what GET names is looked up.
 
 use super::args::{self, integer, is};
+use super::items::reply_item;
+use super::list;
 use crate::base::num::parse_f64;
 use crate::keyspace::db::Db;
 use crate::keyspace::effects::Class;
-use crate::keyspace::list::List;
+use crate::keyspace::list::{End, List};
 use crate::keyspace::set::Item;
-use crate::keyspace::value::{Collection, StringRef, Type};
+use crate::keyspace::value::{StringRef, Type};
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
@@ -21,12 +23,14 @@ use std::ops::Range;
 const G: Group = Group::Generic;
 const CATEGORIES: Categories = CAT_SET | CAT_SORTEDSET | CAT_LIST | CAT_DANGEROUS;
 const SORTED: KeySpec = FIRST.flags(RO | ACCESS);
-const PATTERNS: KeySpec = KeySpec::unknown(None)
-    .flags(RO | ACCESS)
-    .notes("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort");
-const STORED: KeySpec = KeySpec::unknown(Some("STORE"))
-    .flags(OW | UPDATE)
-    .notes("For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array");
+const PATTERNS: KeySpec = KeySpec::unknown(None).flags(RO | ACCESS).notes(
+    "For the optional BY/GET keyword. It is marked 'unknown' because the \
+            key names derive from the content of the key we sort",
+);
+const STORED: KeySpec = KeySpec::unknown(Some("STORE")).flags(OW | UPDATE).notes(
+    "For the optional STORE keyword. It is marked 'unknown' because \
+            the keyword can appear anywhere in the argument array",
+);
 
 /// The family's table, as far as it sorts.
 pub static COMMANDS: &[Command] = &[
@@ -40,7 +44,7 @@ pub static COMMANDS: &[Command] = &[
             "O(N+M*log(M)) in the elements and those returned; O(N) if they need not be sorted",
         )
         .usage(
-            "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] \
+            "key [BY by-pattern:pattern] [LIMIT offset count] [GET get-pattern:pattern [GET get-pattern:pattern ...]] \
              [ASC|DESC] [ALPHA] [STORE destination]",
         ),
     cmd("sort_ro", -2, Data(sort_ro))
@@ -54,7 +58,7 @@ pub static COMMANDS: &[Command] = &[
             "O(N+M*log(M)) in the elements and those returned; O(N) if they need not be sorted",
         )
         .usage(
-            "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] \
+            "key [BY by-pattern:pattern] [LIMIT offset count] [GET get-pattern:pattern [GET get-pattern:pattern ...]] \
              [ASC|DESC] [ALPHA]",
         ),
 ];
@@ -327,9 +331,12 @@ impl Elements {
             false => 0..len,
         };
         if let Some(list) = list {
-            list.walk(span, descending, |item| self.push(item));
+            list.visit(span, |item| self.push(item));
         } else if let Some(zset) = zset {
-            zset.walk(span, descending, |item, _| self.push(item));
+            zset.walk(span, false, |item, _| self.push(item));
+        }
+        if descending {
+            self.all.reverse();
         }
         if options.unsorted {
             0..window.len()
@@ -453,7 +460,7 @@ fn reply(cx: &mut DataCx<'_>, elements: &Elements, window: Range<usize>, options
             let found = pattern.follow(cx, element, &mut name);
             let db = cx.keyspace.db(cx.db_index);
             match found.and_then(|found| pattern.read(db, found, cx.now_ms)) {
-                Some(item) => cx.reply.bulk(item.bytes(&mut itoa::Buffer::new())),
+                Some(item) => reply_item(cx.reply, item),
                 None => cx.reply.null(),
             }
         }
@@ -470,21 +477,22 @@ fn store(
     options: &Options<'_>,
 ) {
     let len = window.len() * options.get.len().max(1);
-    let limits = crate::keyspace::list::Limits;
-    let mut list = List::new_in(Vec::new());
+    let list_options = list::options(cx.config);
+    let mut list = List::for_many(list_options);
     let mut name = Vec::new();
     for element in elements.in_window(window) {
         if options.get.is_empty() {
-            list.push_back(element, limits);
+            list.push(End::Right, element);
         }
         for pattern in &options.get {
             let found = pattern.follow(cx, element, &mut name);
             let db = cx.keyspace.db(cx.db_index);
             let item = found.and_then(|found| pattern.read(db, found, cx.now_ms));
             let item = item.unwrap_or(Item::Bytes(b""));
-            list.push_back(item.bytes(&mut itoa::Buffer::new()), limits);
+            list.push(End::Right, item.bytes(&mut itoa::Buffer::new()));
         }
     }
+    list.settle(list_options);
     let key = cx.key(argv, index);
     let place = cx.find_write(key);
     if len > 0 {
@@ -503,6 +511,7 @@ fn store(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::testing::Session;
 
     #[test]
     fn weights_are_read_as_in_c() {
@@ -569,5 +578,87 @@ mod tests {
         check(i64::MAX, i64::MAX, 5, 5..5);
         check(i64::MIN, i64::MIN, 5, 0..5);
         check(0, -1, 0, 0..0);
+    }
+
+    #[test]
+    fn sorts_by_itself_or_by_others() {
+        let mut s = Session::new();
+        s.run("RPUSH l 10 9 1");
+        s.check_reply("SORT l", "*3 $1 1 $1 9 $2 10");
+        s.check_reply("SORT l DESC", "*3 $2 10 $1 9 $1 1");
+        s.check_reply("SORT_RO l ALPHA", "*3 $1 1 $2 10 $1 9");
+        s.check_reply("SORT l LIMIT 1 1", "*1 $1 9");
+        s.check_reply("SORT l BY nosort", "*3 $2 10 $1 9 $1 1");
+        s.check_reply("SORT l BY nosort DESC LIMIT 0 2", "*2 $1 1 $1 9");
+        s.run("MSET w1 3 w9 2 w10 x");
+        s.check_reply(
+            "SORT l BY w*",
+            "-ERR One or more scores can't be converted into double",
+        );
+        s.check_reply("SORT l BY w* ALPHA", "*3 $1 9 $1 1 $2 10");
+        // Without a weight: 0, or before all texts.
+        s.run("DEL w10");
+        s.check_reply("SORT l BY w*", "*3 $2 10 $1 9 $1 1");
+        s.check_reply("SORT l BY w* ALPHA", "*3 $2 10 $1 9 $1 1");
+        s.run("HSET h9 f nine");
+        s.check_reply(
+            "SORT l GET # GET h*->f LIMIT 1 2",
+            "*4 $1 9 $4 nine $2 10 $-1",
+        );
+        s.check_reply("SORT l GET w*->f", "*3 $-1 $-1 $-1");
+        s.run("ZADD z 2 a 1 b 3 c");
+        s.check_reply("SORT z BY nosort LIMIT 0 2", "*2 $1 b $1 a");
+        s.check_reply("SORT z BY nosort DESC", "*3 $1 c $1 a $1 b");
+        s.check_reply("SORT none GET x", "*0");
+        s.check_reply("SORT h9", &format!("-{}", error::WRONG_TYPE));
+        s.check_reply("SORT_RO l STORE d", "-ERR syntax error");
+        s.check_reply("SORT l LIMIT 1", "-ERR syntax error");
+    }
+
+    #[test]
+    fn stores_a_list() {
+        let mut s = Session::new();
+        s.run("SADD s 3 1 2");
+        s.check("SORT s STORE d", ":3", 3, "new sortstore", "as received");
+        s.check_reply("LRANGE d 0 -1", "*3 $1 1 $1 2 $1 3");
+        s.check_reply("OBJECT ENCODING d", "$8 listpack");
+        s.check(
+            "SORT s STORE s GET # GET x*",
+            ":6",
+            6,
+            "sortstore",
+            "as received",
+        );
+        s.check_reply("LRANGE s 0 3", "*4 $1 1 $0  $1 2 $0");
+        // The order within a set must not be seen.
+        s.run("SADD t b c a");
+        s.run("SORT t BY nosort STORE d");
+        s.check_reply("LRANGE d 0 -1", "*3 $1 a $1 b $1 c");
+        s.check("SORT none STORE d", ":0", 1, "del", "as received");
+        s.check("SORT none STORE d", ":0", 0, "", "");
+        s.check(
+            "SORT t STORE d",
+            "-ERR One or more scores can't be converted into double",
+            0,
+            "",
+            "",
+        );
+    }
+
+    #[test]
+    fn a_list_beyond_a_listpack_is_stored() {
+        let mut s = Session::new();
+        let members: Vec<String> = (0..3000).map(|n| n.to_string()).collect();
+        s.run(&format!("SADD s {}", members.join(" ")));
+        s.check(
+            "SORT s STORE d",
+            ":3000",
+            3000,
+            "new sortstore",
+            "as received",
+        );
+        s.check_reply("OBJECT ENCODING d", "$9 quicklist");
+        s.check_reply("SORT d LIMIT 2000 2", "*2 $4 2000 $4 2001");
+        s.check_reply("SORT d DESC LIMIT 2998 5", "*2 $1 1 $1 0");
     }
 }

@@ -92,8 +92,23 @@ impl List {
     /// Makes a quicklist a listpack if it has shrunk far enough.
     #[inline]
     pub fn shrink(&mut self, options: Options) {
+        self.pack_if_it_fits(options, true);
+    }
+
+    /// An empty list for any number of elements; [`List::settle`] it once it has them all.
+    pub fn for_many(options: Options) -> List {
+        List::Quick(Box::new(QuickList::new(options)))
+    }
+
+    /// Makes a quicklist a listpack if it could be one.
+    pub fn settle(&mut self, options: Options) {
+        self.pack_if_it_fits(options, false);
+    }
+
+    #[inline]
+    fn pack_if_it_fits(&mut self, options: Options, shrinking: bool) {
         if let List::Quick(list) = self
-            && list.fits_listpack(options.fill, true)
+            && list.fits_listpack(options.fill, shrinking)
         {
             let list = std::mem::replace(&mut **list, QuickList::new(options));
             *self = List::Pack(list.into_listpack());

@@ -425,6 +425,15 @@ impl<'a> SetRef<'a> {
         }
     }
 
+    /// The listpack that it is, if it is one.
+    #[inline]
+    fn pack(&self) -> Option<Listpack<'a>> {
+        match self {
+            SetRef::Pack(pack) => Some(*pack),
+            SetRef::Ints(_) | SetRef::Table(_) => None,
+        }
+    }
+
     /// The table that it is, if it is one.
     #[inline]
     fn table(&self) -> Option<&'a Members> {

@@ -73,6 +73,8 @@ pub struct EventLoop {
     /// Listeners with connections to accept.
     accepting: Vec<usize>,
     signals: Option<mio::unix::pipe::Receiver>,
+    /// Commands that had run when the shared buffers were last looked at.
+    commands_at_trim: u64,
 }
 
 impl EventLoop {
@@ -97,6 +99,7 @@ impl EventLoop {
             ready: Vec::new(),
             accepting: Vec::new(),
             signals: None,
+            commands_at_trim: 0,
         })
     }
 
@@ -144,6 +147,7 @@ impl EventLoop {
             }
             if self.server.now_ms() >= cron_at_ms {
                 cron_at_ms = self.server.now_ms() + cron::run(&mut self.server);
+                self.trim_buffers();
             }
             self.attend();
             if let Some(shutdown) = self.server.shutdown {
@@ -154,6 +158,18 @@ impl EventLoop {
             let commands = self.server.stats.commands.saturating_sub(commands_before);
             self.server.stats.count_loop(took_us, commands);
         }
+    }
+
+    /// Gives up the shared buffers, but for the one that is read into, if nothing was asked for since the
+    /// last call: what a big batch made of them is not kept while the server idles.
+    fn trim_buffers(&mut self) {
+        let commands = self.server.stats.commands;
+        if self.commands_at_trim == commands {
+            self.batch = Batch::default();
+            self.reply.clear(0);
+            self.outputs = Vec::new();
+        }
+        self.commands_at_trim = commands;
     }
 
     /// How long to wait for events: until the clock has something to do.

@@ -121,6 +121,9 @@ fn popping_most_of_a_table_packs_the_rest() {
     check(99, "listpack");
 }
 
+/// Shows members that are drawn.
+type Drawing<'d> = &'d dyn Fn(&mut Rng, &mut dyn FnMut(Item<'_>));
+
 /// Every member must come out about as often as any other.
 #[test]
 fn chances_are_equal() {
@@ -129,7 +132,7 @@ fn chances_are_equal() {
     for words in ["1 2 3 4 5", "a b c d 5", &table.join(" ")] {
         let set = set_of(words);
         let len = set.as_ref().len();
-        let check = |what: &str, each: usize, draw: &dyn Fn(&mut Rng, &mut dyn FnMut(Item<'_>))| {
+        let check = |what: &str, each: usize, draw: Drawing<'_>| {
             let mut rng = Rng::from_seed(3);
             let mut counts = std::collections::HashMap::new();
             for _ in 0..ROUNDS {

@@ -1,0 +1,90 @@
+//! A client for tests of handlers: replies and effects, as a client, the append-only file and listeners
+//! see them.
+
+use super::FAMILIES;
+use crate::base::hash;
+use crate::base::rng::Rng;
+use crate::keyspace::effects::{Class, Effects, Propagation};
+use crate::resp::reply::Reply;
+use crate::resp::request::OwnedArgv;
+use crate::server::client::Endpoint;
+use crate::server::config::Config;
+use crate::server::cx::KeyHashes;
+use crate::server::exec;
+use crate::server::state::Server;
+
+/// A server with a client, whose effects have a listener, but for keys that were not found.
+pub struct Session {
+    server: Server,
+    slot: usize,
+}
+
+impl Session {
+    /// One with nothing in it.
+    pub fn new() -> Session {
+        let config = Config::default();
+        let mut server = Server::new(config, FAMILIES, hash::process(), Rng::from_seed(1));
+        let here = || Endpoint::Tcp(([127, 0, 0, 1], 6379).into());
+        let slot = server.add_client(0, here(), here());
+        let listening = !(Class::KeyMiss as u32);
+        server.effects = Effects::new(listening, true);
+        Session { server, slot }
+    }
+
+    /// Runs a command, its words separated by spaces, and returns its reply, with a space for every
+    /// line end.
+    pub fn run(&mut self, words: &str) -> String {
+        let words: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
+        let argv = OwnedArgv::from_slices(&words);
+        let mut reply = Reply::new();
+        let resolved = self
+            .server
+            .commands
+            .resolve(words[0], words.get(1).copied());
+        self.server.effects.events.clear();
+        exec::request(
+            &mut self.server,
+            &mut reply,
+            self.slot,
+            resolved,
+            argv.as_argv(),
+            KeyHashes::default(),
+        );
+        let bytes = reply.contiguous(0, reply.len()).expect("short replies");
+        let text = String::from_utf8_lossy(bytes);
+        text.trim_end().replace("\r\n", " ")
+    }
+
+    /// Runs a command, and compares reply, dirty count, events and what is propagated.
+    #[track_caller]
+    pub fn check(&mut self, words: &str, reply: &str, dirty: u64, events: &str, propagated: &str) {
+        assert_eq!(self.run(words), reply, "{words}");
+        assert_eq!(self.server.effects.dirty, dirty, "{words}");
+        let seen = self.server.effects.events.iter();
+        let seen: Vec<&str> = seen.map(|event| event.name).collect();
+        assert_eq!(seen.join(" "), events, "{words}");
+        assert_eq!(self.propagated(), propagated, "{words}");
+    }
+
+    /// The same for a command that only replies.
+    #[track_caller]
+    pub fn check_reply(&mut self, words: &str, reply: &str) {
+        assert_eq!(self.run(words), reply, "{words}");
+        assert_eq!(self.server.effects.dirty, 0, "{words}");
+    }
+
+    /// What the last command propagated: commands, or `as received`.
+    pub fn propagated(&self) -> String {
+        let effects = &self.server.effects;
+        let commands: Vec<String> = match &effects.propagation {
+            Propagation::AsReceived if effects.dirty == 0 => Vec::new(),
+            Propagation::AsReceived => vec!["as received".into()],
+            Propagation::Nothing => vec!["nothing".into()],
+            Propagation::Rewritten(commands) => commands
+                .iter()
+                .map(|argv| String::from_utf8_lossy(&argv.join(&b' ')).into_owned())
+                .collect(),
+        };
+        commands.join("; ")
+    }
+}
