@@ -156,7 +156,7 @@ pub static COMMANDS: &[Command] = &[
             "Returns how many members several sorted sets have in common.",
             "O(N*K) for K sorted sets, the smallest one of N members",
         )
-        .usage("numkeys key [key ...] [LIMIT limit]"),
+        .usage("numkeys key [key ...] [LIMIT limit:integer]"),
     cmd("zinterstore", -4, Data(combine::zinterstore))
         .group(G)
         .since("2.0.0")

@@ -140,12 +140,12 @@ impl Zset {
     ) -> (Option<f64>, Option<f64>) {
         let pack = match self {
             Zset::Tree(sorted) => {
+                let mut new = None;
                 let hash = sorted.hash(member);
-                let old = sorted.score_hashed(member, hash);
-                let new = decide(old);
-                if let Some(new) = new {
-                    sorted.insert_hashed(member, hash, new);
-                }
+                let old = sorted.update_hashed(member, hash, |old| {
+                    new = decide(old);
+                    new
+                });
                 return (old, new);
             }
             Zset::Pack(pack) => pack,

@@ -14,7 +14,7 @@
 
 use super::{ZsetRef, pack};
 use crate::base::hash::{self, Hasher};
-use crate::data::listpack::{Item, Listpack, Needle};
+use crate::data::listpack::Item;
 use crate::keyspace::set::SetRef;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -78,20 +78,46 @@ impl<'a> Source<'a> {
         self.len() == 0
     }
 
-    /// A member's score.
-    fn score(self, member: &[u8]) -> Option<f64> {
-        let is_in = match self {
-            Source::Zset(zset) => return zset.score(member),
-            Source::Nothing => false,
-            Source::Set(SetRef::Table(members)) => members.contains(member),
-            Source::Set(SetRef::Pack(pack)) => pack
-                .first()
-                .is_some_and(|first| pack.find(first, &Needle::new(member), 1).is_some()),
-            Source::Set(SetRef::Ints(ints)) => Item::Bytes(member)
-                .integer()
-                .is_some_and(|n| ints.contains(n)),
-        };
-        is_in.then_some(1.0)
+    /// A member's score; `hash` is what [`Source::hash`] says.
+    #[inline]
+    fn score(self, member: &[u8], hash: u64) -> Option<f64> {
+        match self {
+            Source::Zset(ZsetRef::Tree(sorted)) => sorted.score_hashed(member, hash),
+            Source::Zset(zset) => zset.score(member),
+            Source::Set(SetRef::Table(members)) => {
+                members.contains_hashed(member, hash).then_some(1.0)
+            }
+            Source::Set(set) => set.contains(member).then_some(1.0),
+            Source::Nothing => None,
+        }
+    }
+
+    /// A member's hash, if looking it up takes one, else 0; its bucket is on its way then.
+    #[inline]
+    fn hash(self, member: &[u8]) -> u64 {
+        match self {
+            Source::Zset(ZsetRef::Tree(sorted)) => {
+                let hash = sorted.hash(member);
+                sorted.prefetch_bucket(hash);
+                hash
+            }
+            Source::Set(SetRef::Table(members)) => {
+                let hash = members.hash(member);
+                members.prefetch_bucket(hash);
+                hash
+            }
+            Source::Zset(_) | Source::Set(_) | Source::Nothing => 0,
+        }
+    }
+
+    /// Asks the processor for the element that a hash most likely leads to.
+    #[inline]
+    fn prefetch(self, hash: u64) {
+        match self {
+            Source::Zset(ZsetRef::Tree(sorted)) => sorted.prefetch_entry(hash),
+            Source::Set(SetRef::Table(members)) => members.prefetch_entry(hash),
+            Source::Zset(_) | Source::Set(_) | Source::Nothing => {}
+        }
     }
 
     /// Whether finding a member means looking through them.
@@ -104,18 +130,15 @@ impl<'a> Source<'a> {
 
     /// Shows the members that are kept as integers, in order.
     fn integers(self, mut visit: impl FnMut(i64)) {
-        let mut of_pack = |pack: Listpack<'_>, step: usize| {
-            for item in pack.iter().step_by(step) {
-                if let Item::Int(n) = item {
-                    visit(n);
-                }
+        let mut show = |item: Item<'_>| {
+            if let Item::Int(n) = item {
+                visit(n);
             }
         };
         match self {
-            Source::Zset(ZsetRef::Pack(pack)) => of_pack(pack, 2),
-            Source::Set(SetRef::Pack(pack)) => of_pack(pack, 1),
-            Source::Set(SetRef::Ints(ints)) => ints.iter().for_each(visit),
-            Source::Zset(ZsetRef::Tree(_)) | Source::Set(SetRef::Table(_)) | Source::Nothing => {}
+            Source::Zset(ZsetRef::Pack(pack)) => pack.iter().step_by(2).for_each(show),
+            Source::Set(SetRef::Table(_)) | Source::Zset(ZsetRef::Tree(_)) | Source::Nothing => {}
+            Source::Set(set) => set.for_each(&mut show),
         }
     }
 
@@ -140,15 +163,7 @@ impl<'a> Source<'a> {
             Source::Zset(ZsetRef::Tree(sorted)) => sorted
                 .iter_from(0)
                 .try_for_each(|(member, score)| visit(member, score)),
-            Source::Set(SetRef::Table(members)) => {
-                members.iter().try_for_each(|member| visit(member, 1.0))
-            }
-            Source::Set(SetRef::Pack(pack)) => {
-                pack.iter().try_for_each(|item| visit(text(item), 1.0))
-            }
-            Source::Set(SetRef::Ints(ints)) => {
-                ints.iter().try_for_each(|n| visit(text(Item::Int(n)), 1.0))
-            }
+            Source::Set(set) => set.try_for_each(|item| visit(text(item), 1.0)),
             Source::Nothing => ControlFlow::Continue(()),
         }
     }
@@ -256,23 +271,25 @@ pub fn intersection<'t>(
     let Some((&smallest, others)) = order.split_first() else {
         return Vec::new();
     };
-    let mut pairs: Vec<Pair<'t>> = Vec::new();
+    let others: Vec<Input<'t>> = others.iter().map(|&i| inputs[i]).collect();
+    let mut pairs = Vec::new();
+    let mut batch = Batch::new(&others, |pair, weight, score| {
+        let Some(score) = score else {
+            return false;
+        };
+        pair.1 = aggregate.apply(pair.1, score * weight);
+        true
+    });
     let Input { source, weight } = inputs[smallest];
     let _ = source.visit(&texts.0[smallest], |member, score| {
-        if pairs.len() == limit {
+        batch.add((member, number(score * weight)), &mut pairs);
+        if pairs.len() >= limit {
             return ControlFlow::Break(());
         }
-        let mut sum = number(score * weight);
-        for &i in others {
-            let Input { source, weight } = inputs[i];
-            match source.score(member) {
-                Some(score) => sum = aggregate.apply(sum, score * weight),
-                None => return ControlFlow::Continue(()),
-            }
-        }
-        pairs.push((member, sum));
         ControlFlow::Continue(())
     });
+    batch.judge(&mut pairs);
+    pairs.truncate(limit);
     pairs
 }
 
@@ -284,26 +301,76 @@ pub fn difference<'t>(inputs: &[Input<'t>], texts: &'t Texts) -> Vec<Pair<'t>> {
     // Looking through a listpack for each of many members would be slow.
     const FEW: usize = 8;
     let is_long = first.source.len() > FEW;
-    let is_read = |source: Source<'_>| is_long && source.is_listpack();
     let mut excluded = Known::default();
+    let mut looked_up = Vec::new();
     for (i, other) in others.iter().enumerate() {
-        if is_read(other.source) {
+        if is_long && other.source.is_listpack() {
             other.source.for_each(&texts.0[i + 1], |member, _| {
                 excluded.find_or_add(member, 0);
             });
+        } else {
+            looked_up.push(*other);
         }
     }
-    let mut pairs: Vec<Pair<'t>> = Vec::new();
+    let mut pairs = Vec::new();
+    let mut batch = Batch::new(&looked_up, |_, _, score| score.is_none());
     first.source.for_each(&texts.0[0], |member, score| {
-        let looked_up = |other: &Input<'_>| !is_read(other.source);
-        let mut others = others.iter().filter(|other| looked_up(other));
-        let is_excluded = excluded.find(member).is_some()
-            || others.any(|other| other.source.score(member).is_some());
-        if !is_excluded {
-            pairs.push((member, score));
+        if excluded.find(member).is_none() {
+            batch.add((member, score), &mut pairs);
         }
     });
+    batch.judge(&mut pairs);
     pairs
+}
+
+/// How many members are looked up at once.
+const BATCH: usize = 16;
+
+/// Members that wait to be looked up in other inputs: some at once, so that the waits for memory
+/// overlap.
+struct Batch<'i, 't, F> {
+    others: &'i [Input<'t>],
+    /// Whether a member stays, by an input's weight and the score that the member has there.
+    keep: F,
+    pairs: Vec<Pair<'t>>,
+}
+
+impl<'i, 't, F: FnMut(&mut Pair<'t>, f64, Option<f64>) -> bool> Batch<'i, 't, F> {
+    fn new(others: &'i [Input<'t>], keep: F) -> Self {
+        Batch {
+            others,
+            keep,
+            pairs: Vec::with_capacity(BATCH),
+        }
+    }
+
+    /// Adds a member; when they are enough, those that stay go to `kept`.
+    #[inline]
+    fn add(&mut self, pair: Pair<'t>, kept: &mut Vec<Pair<'t>>) {
+        self.pairs.push(pair);
+        if self.pairs.len() == BATCH {
+            self.judge(kept);
+        }
+    }
+
+    /// Looks the members up, and moves those that stay to `kept`.
+    fn judge(&mut self, kept: &mut Vec<Pair<'t>>) {
+        for &Input { source, weight } in self.others {
+            let mut hashes = [0; BATCH];
+            for (hash, (member, _)) in hashes.iter_mut().zip(&self.pairs) {
+                *hash = source.hash(member);
+            }
+            for &hash in &hashes[..self.pairs.len()] {
+                source.prefetch(hash);
+            }
+            let mut hashes = hashes.into_iter();
+            self.pairs.retain_mut(|pair| {
+                let hash = hashes.next().expect("a hash for each member");
+                (self.keep)(pair, weight, source.score(pair.0, hash))
+            });
+        }
+        kept.append(&mut self.pairs);
+    }
 }
 
 /// Puts members in the order of a sorted set.

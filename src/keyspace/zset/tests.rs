@@ -193,6 +193,58 @@ proptest! {
     }
 }
 
+fn counted() -> impl Strategy<Value = Model> {
+    let member = (0..90u8).prop_map(|n| match n % 3 {
+        0 => n.to_string().into_bytes(),
+        1 => vec![b'a' + n / 3],
+        _ => vec![n; 12],
+    });
+    let score = (-4..5i32).prop_map(f64::from);
+    prop_oneof![
+        prop::collection::btree_map(member.clone(), score.clone(), 0..80),
+        prop::collection::btree_map(member, score, 0..9),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn combining_is_that_of_maps(models in prop::collection::vec(counted(), 1..4), limit in 1..40usize) {
+        let zsets: Vec<Zset> = models.iter().map(|model| {
+            let mut zset = Zset::new_in(Vec::new());
+            model.iter().for_each(|(member, score)| { zset.insert(member, *score, LIMITS); });
+            zset
+        }).collect();
+        let inputs: Vec<Input<'_>> = (1..).zip(&zsets).map(|(weight, zset)| Input {
+            source: Source::Zset(zset.as_ref()),
+            weight: f64::from(weight),
+        }).collect();
+        let texts = Texts::of(&inputs);
+        let sums = |all: bool| {
+            let mut sums = Model::new();
+            for (weight, model) in (1..).zip(&models) {
+                for (member, score) in model {
+                    if !all || models.iter().all(|model| model.contains_key(member)) {
+                        *sums.entry(member.clone()).or_default() += f64::from(weight) * score;
+                    }
+                }
+            }
+            in_order(&sums)
+        };
+        let check = |mut pairs: Vec<Pair<'_>>, expected: Vec<(Vec<u8>, f64)>| {
+            sort(&mut pairs);
+            let zset = Zset::from_sorted(&pairs, LIMITS);
+            assert_eq!(walked(zset.as_ref(), 0..pairs.len(), false), expected);
+        };
+        check(union(&inputs, &texts, Aggregate::Sum), sums(false));
+        check(intersection(&inputs, &texts, Aggregate::Sum, usize::MAX), sums(true));
+        let few = intersection(&inputs, &texts, Aggregate::Sum, limit).len();
+        prop_assert_eq!(few, limit.min(sums(true).len()));
+        let mut rest = models[0].clone();
+        rest.retain(|member, _| !models[1..].iter().any(|model| model.contains_key(member)));
+        check(difference(&inputs, &texts), in_order(&rest));
+    }
+}
+
 /// The bytes that a Redis server of version 7.2 keeps after the same commands.
 #[test]
 fn packed_bytes() {
