@@ -5,7 +5,8 @@
 
 pub(super) mod expiry;
 
-use super::args::{integer, is};
+use super::args::{integer, integer_between, is};
+use super::draws::Draws;
 use super::items::reply_item;
 use super::scan_options::{self, ScanOptions, Scanned};
 use crate::base::longdouble::LongDouble;
@@ -473,30 +474,26 @@ fn hrandfield(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let Some(count) = argv.get(2) else {
         return one_by_chance(cx, argv);
     };
-    let count = random_count(count)?;
     let with_values = match argv.get(3) {
         None => false,
         Some(option) if is(option, "WITHVALUES") && argv.len() == 4 => true,
-        Some(_) => return Err(error::SYNTAX),
+        Some(_) => {
+            // A count that is none is told first.
+            integer_between(count, -i64::MAX, i64::MAX)?;
+            return Err(error::SYNTAX);
+        }
     };
-    if with_values && count.unsigned_abs() > i64::MAX as u64 / 2 {
-        return Err(error::OUT_OF_RANGE);
-    }
+    let draws = Draws::parse(count, with_values, cx)?;
     let place = find(cx, cx.key(argv, 1))?;
     let mut rng = Rng::from_seed(cx.keyspace.rng.next_u64());
     match place {
-        Some(place) => some_by_chance(
-            cx.reply,
-            live(cx.keyspace.db(cx.db_index), place, cx.now_ms),
-            count,
-            with_values,
-            &mut rng,
-        ),
-        None => {
-            cx.reply.array(0);
-            Ok(())
+        Some(place) => {
+            let hash = live(cx.keyspace.db(cx.db_index), place, cx.now_ms);
+            some_by_chance(cx.reply, hash, draws, with_values, &mut rng);
         }
+        None => cx.reply.array(0),
     }
+    Ok(())
 }
 
 fn one_by_chance(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
@@ -511,42 +508,26 @@ fn one_by_chance(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     Ok(())
 }
 
-/// How many fields are wanted: all different, or, if negative, chosen one by one.
-fn random_count(arg: &[u8]) -> Result<i64, ErrorReply> {
-    const MIN: i64 = -i64::MAX;
-    match integer(arg)? {
-        i64::MIN => Err(format!(
-            "ERR value is out of range, value must between {MIN} and {}",
-            i64::MAX
-        )
-        .into()),
-        count => Ok(count),
-    }
-}
-
 fn some_by_chance(
     reply: &mut Reply,
     hash: Live<'_>,
-    count: i64,
+    draws: Draws,
     with_values: bool,
     rng: &mut Rng,
-) -> Outcome {
-    /// A reply of more fields would take gigabytes.
-    const DRAWS_MAX: u64 = 1 << 28;
-    let (len, wanted) = (hash.len(), count.unsigned_abs());
-    let returned = match count {
+) {
+    let len = hash.len();
+    let returned = match draws.distinct {
         _ if len == 0 => 0,
-        0.. => wanted.min(len as u64),
-        _ if wanted > DRAWS_MAX => return Err(error::OUT_OF_RANGE),
-        _ => wanted,
-    } as usize;
+        true => draws.count.min(len),
+        false => draws.count,
+    };
     let in_pairs = with_values && reply.proto() == Proto::Resp3;
     let doubled = with_values && !in_pairs;
     reply.array(returned << u32::from(doubled));
     if returned == 0 {
-        return Ok(());
+        return;
     }
-    let visit = |field: Item<'_>, value: Item<'_>| {
+    let show = |reply: &mut Reply, field: Item<'_>, value: Item<'_>| {
         if in_pairs {
             reply.array(2);
         }
@@ -555,12 +536,13 @@ fn some_by_chance(
             reply_item(reply, value);
         }
     };
-    if count < 0 {
-        hash.draw(returned, rng, visit);
-    } else {
-        hash.sample(returned, len, rng, visit);
+    if draws.distinct {
+        return hash.sample(returned, len, rng, |field, value| show(reply, field, value));
     }
-    Ok(())
+    draws.repeat(|count| {
+        hash.draw(count, rng, |field, value| show(reply, field, value));
+        reply.len()
+    });
 }
 
 fn hscan(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
@@ -591,26 +573,4 @@ fn hscan(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let bytes = found.contiguous(0, found.len());
     cx.reply.raw(bytes.expect("nothing in it is shared"));
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::random_count;
-
-    #[test]
-    fn counts() {
-        let check = |text: &str, expected: Result<i64, &str>| {
-            let count = random_count(text.as_bytes()).map_err(|e| e.to_string());
-            assert_eq!(count, expected.map_err(String::from), "{text:?}");
-        };
-        check("5", Ok(5));
-        check("-9223372036854775807", Ok(-i64::MAX));
-        check(
-            "-9223372036854775808",
-            Err(
-                "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-            ),
-        );
-        check("x", Err("ERR value is not an integer or out of range"));
-    }
 }

@@ -8,6 +8,7 @@ mod command;
 mod config;
 mod connection;
 mod debug;
+mod draws;
 mod expire;
 mod families;
 mod flush;

@@ -1,6 +1,7 @@
 //! Sets: members without order, each once.
 
 use super::args::{integer_in, is};
+use super::draws::Draws;
 use super::items::reply_item;
 use super::scan_options::{self, ScanOptions, Scanned};
 use crate::keyspace::db::{Db, Key};
@@ -465,13 +466,13 @@ impl<'a> Removals<'a> {
 }
 
 fn srandmember(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
-    let count = match argv.len() {
+    let draws = match argv.len() {
         2 => None,
-        3 => Some(random_count(argv.at(2))?),
+        3 => Some(Draws::parse(argv.at(2), false, cx)?),
         _ => return Err(error::SYNTAX),
     };
     let Some(place) = cx.find_read(cx.key(argv, 1)) else {
-        match count {
+        match draws {
             Some(_) => cx.reply.array(0),
             None => cx.reply.null(),
         }
@@ -480,37 +481,25 @@ fn srandmember(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let (db, rng) = cx.keyspace.db_and_rng(cx.db_index);
     let set = set_at(db, place)?;
     let reply = &mut *cx.reply;
-    match count {
+    match draws {
         None => reply_item(
             reply,
             set.random(rng).expect("a set under a key has members"),
         ),
-        Some(count @ ..0) => {
-            let count = count.unsigned_abs() as usize;
-            reply.array(count);
-            set.draw(count, rng, |item| reply_item(reply, item));
-        }
-        Some(count) => {
-            let count = set.len().min(count as usize);
+        Some(draws) if draws.distinct => {
+            let count = set.len().min(draws.count);
             reply.array(count);
             set.sample(count, rng, |item| reply_item(reply, item));
         }
+        Some(draws) => {
+            reply.array(draws.count);
+            draws.repeat(|count| {
+                set.draw(count, rng, |item| reply_item(reply, item));
+                reply.len()
+            });
+        }
     }
     Ok(())
-}
-
-/// How many members are asked for; if negative, with repetitions.
-fn random_count(arg: &[u8]) -> Result<i64, ErrorReply> {
-    /// More would fill the memory with a reply that nobody can read.
-    const DRAWS_MAX: i64 = 1 << 28;
-    let max = i64::MAX;
-    match super::args::integer(arg)? {
-        i64::MIN => {
-            Err(format!("ERR value is out of range, value must between -{max} and {max}").into())
-        }
-        count if count < -DRAWS_MAX => Err(error::OUT_OF_RANGE),
-        count => Ok(count),
-    }
 }
 
 fn sscan(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {

@@ -31,6 +31,11 @@ impl Session {
         Session { server, slot }
     }
 
+    /// The server's configuration, to change.
+    pub fn config_mut(&mut self) -> &mut Config {
+        &mut self.server.config
+    }
+
     /// Runs a command, its words separated by spaces, and returns its reply, with a space for every
     /// line end.
     pub fn run(&mut self, words: &str) -> String {

@@ -52,6 +52,8 @@ pub(super) struct Batch {
     hashes: Vec<u64>,
     frames: Vec<Frame>,
     regions: Vec<Region>,
+    /// The most spans and frames that there were since the last look.
+    peaks: (usize, usize),
 }
 
 /// What cutting a client's bytes came to.
@@ -79,13 +81,22 @@ pub(super) enum Ran {
 impl Batch {
     /// Forgets all requests.
     pub(super) fn clear(&mut self) {
-        // A request of a million arguments must not keep its spans for ever.
-        const SPANS_MAX: usize = 1 << 16;
+        self.peaks.0 = self.peaks.0.max(self.spans.len());
+        self.peaks.1 = self.peaks.1.max(self.frames.len());
         self.spans.clear();
-        self.spans.shrink_to(SPANS_MAX);
         self.hashes.clear();
         self.frames.clear();
         self.regions.clear();
+    }
+
+    /// Gives up room that no batch has needed since the last call: a request of a million arguments must
+    /// not keep its spans for ever.
+    pub(super) fn trim(&mut self) {
+        let (spans, frames) = std::mem::take(&mut self.peaks);
+        self.spans.shrink_to(2 * spans);
+        self.hashes.shrink_to(2 * spans);
+        self.frames.shrink_to(2 * frames);
+        self.regions.shrink_to(2 * frames);
     }
 
     /// The number of clients with requests in the batch.

@@ -73,8 +73,8 @@ pub struct EventLoop {
     /// Listeners with connections to accept.
     accepting: Vec<usize>,
     signals: Option<mio::unix::pipe::Receiver>,
-    /// Commands that had run when the shared buffers were last looked at.
-    commands_at_trim: u64,
+    /// The most that `reply` held since the last look at it.
+    reply_peak: usize,
 }
 
 impl EventLoop {
@@ -99,7 +99,7 @@ impl EventLoop {
             ready: Vec::new(),
             accepting: Vec::new(),
             signals: None,
-            commands_at_trim: 0,
+            reply_peak: 0,
         })
     }
 
@@ -160,16 +160,12 @@ impl EventLoop {
         }
     }
 
-    /// Gives up the shared buffers, but for the one that is read into, if nothing was asked for since the
-    /// last call: what a big batch made of them is not kept while the server idles.
+    /// Gives up what the shared buffers have beyond the needs of the time since the last call: what one big
+    /// batch made of them is not kept.
     fn trim_buffers(&mut self) {
-        let commands = self.server.stats.commands;
-        if self.commands_at_trim == commands {
-            self.batch = Batch::default();
-            self.reply.clear(0);
-            self.outputs = Vec::new();
-        }
-        self.commands_at_trim = commands;
+        self.batch.trim();
+        self.reply.clear(2 * self.reply_peak);
+        self.reply_peak = 0;
     }
 
     /// How long to wait for events: until the clock has something to do.
@@ -460,6 +456,7 @@ impl EventLoop {
                 self.server.attend(slot);
             }
         }
+        self.reply_peak = self.reply_peak.max(self.reply.len());
         self.reply.clear(REPLY_KEEP_MAX);
     }
 

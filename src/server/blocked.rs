@@ -279,7 +279,7 @@ fn end_in_vain(server: &mut Server, slot: Slot, error: Option<ErrorReply>) {
     match error {
         None => reply.null_array(),
         Some(error) => {
-            stats.failed += 1;
+            stats.rejected += 1;
             server.stats.count_error(error.code());
             reply.error(&error);
         }

@@ -3,36 +3,27 @@
 use super::Shown;
 use crate::base::num::{F64_TEXT_MAX, format_f64_shortest};
 use crate::base::rng::Rng;
-use crate::commands::args::{integer, is};
+use crate::commands::args::is;
+use crate::commands::draws::Draws;
 use crate::commands::items::reply_item;
 use crate::commands::scan_options::{self, ScanOptions, Scanned};
-use crate::data::listpack::Item;
 use crate::keyspace::zset::ZsetRef;
-use crate::resp::error::{self, ErrorReply, Outcome};
+use crate::resp::error::{self, Outcome};
 use crate::resp::reply::Reply;
 use crate::resp::request::Argv;
 use crate::server::cx::DataCx;
 
-/// Draws of one call at most where members may come again: more would fill the memory with a reply
-/// that nobody can read.
-const DRAWS_MAX: i64 = 1 << 28;
-
 pub(super) fn zrandmember(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
-    let count = match argv.get(2) {
-        Some(arg) => Some(count_arg(arg)?),
+    let with_scores = argv.len() == 4 && is(argv.at(3), "WITHSCORES");
+    let draws = match argv.get(2) {
+        Some(arg) => Some(Draws::parse(arg, with_scores, cx)?),
         None => None,
     };
-    let with_scores = argv.len() == 4 && is(argv.at(3), "WITHSCORES");
     if argv.len() > 4 || argv.len() == 4 && !with_scores {
         return Err(error::SYNTAX);
     }
-    if let Some(count) = count
-        && (with_scores && count.unsigned_abs() > i64::MAX as u64 / 2 || count < -DRAWS_MAX)
-    {
-        return Err(error::OUT_OF_RANGE);
-    }
     let Some(place) = cx.find_read(cx.key(argv, 1)) else {
-        match count {
+        match draws {
             Some(_) => cx.reply.array(0),
             None => cx.reply.null(),
         }
@@ -42,43 +33,25 @@ pub(super) fn zrandmember(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let rng = &mut Rng::from_seed(cx.keyspace.rng.next_u64());
     let entry = cx.keyspace.db(cx.db_index).entry(place);
     let zset = entry.zset().ok_or(error::WRONG_TYPE)?;
-    match count {
-        None => {
-            let (member, _) = zset.random(rng).expect("a sorted set is not empty");
-            reply_item(cx.reply, member);
-        }
-        Some(count) => {
-            let distinct = count >= 0;
-            let count = count.unsigned_abs() as usize;
-            let count = if distinct {
-                count.min(zset.len())
-            } else {
-                count
-            };
-            let shown = Shown::new(cx.reply, with_scores);
-            shown.begin(cx.reply, count);
-            let show = |member: Item<'_>, score| shown.add(cx.reply, member, score);
-            if distinct {
-                zset.sample(count, rng, show);
-            } else {
-                zset.draw(count, rng, show);
-            }
-        }
+    let Some(draws) = draws else {
+        let (member, _) = zset.random(rng).expect("a sorted set is not empty");
+        reply_item(cx.reply, member);
+        return Ok(());
+    };
+    let shown = Shown::new(cx.reply, with_scores);
+    let reply = &mut *cx.reply;
+    if draws.distinct {
+        let count = draws.count.min(zset.len());
+        shown.begin(reply, count);
+        zset.sample(count, rng, |member, score| shown.add(reply, member, score));
+    } else {
+        shown.begin(reply, draws.count);
+        draws.repeat(|count| {
+            zset.draw(count, rng, |member, score| shown.add(reply, member, score));
+            reply.len()
+        });
     }
     Ok(())
-}
-
-/// The count of ZRANDMEMBER; negative, if members may come again.
-fn count_arg(arg: &[u8]) -> Result<i64, ErrorReply> {
-    const MAX: i64 = i64::MAX;
-    match integer(arg)? {
-        i64::MIN => Err(format!(
-            "ERR value is out of range, value must between {} and {MAX}",
-            -MAX
-        )
-        .into()),
-        count => Ok(count),
-    }
 }
 
 pub(super) fn zscan(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {

@@ -359,8 +359,11 @@ impl Directory {
     #[cfg(test)]
     pub(super) fn check(&self) {
         assert_eq!(self.nodes, self.iter().count());
-        assert_eq!(self.elements, self.iter().map(Node::elements).sum());
-        assert_eq!(self.bytes, self.iter().map(allocated).sum());
+        assert_eq!(
+            self.elements,
+            self.iter().map(Node::elements).sum::<usize>()
+        );
+        assert_eq!(self.bytes, self.iter().map(allocated).sum::<usize>());
         for chunk in &self.chunks {
             assert!((1..=CHUNK_MAX).contains(&chunk.nodes.len()));
             assert_eq!(
