@@ -448,8 +448,12 @@ impl EventLoop {
 
     /// Sends each client its part of the replies.
     fn send_all(&mut self, outputs: &mut Vec<(Slot, usize, usize)>) {
+        let mut keep_max = REPLY_KEEP_MAX;
         for (slot, from, to) in outputs.drain(..) {
-            if from < to {
+            if from < to && limits::refuse_reply(&mut self.server, slot, to - from) {
+                // So large a reply was not meant to be, and nor is a buffer for it.
+                keep_max = 0;
+            } else if from < to {
                 self.send(slot, from, to);
             }
             if self.is_closing(slot) {
@@ -457,7 +461,7 @@ impl EventLoop {
             }
         }
         self.reply_peak = self.reply_peak.max(self.reply.len());
-        self.reply.clear(REPLY_KEEP_MAX);
+        self.reply.clear(keep_max);
     }
 
     /// Sends a part of the replies to a client; what its socket does not take is queued.
@@ -465,9 +469,6 @@ impl EventLoop {
         let Some(Some(connection)) = self.connections.get_mut(slot) else {
             return;
         };
-        if limits::refuse_reply(&mut self.server, slot, to - from) {
-            return;
-        }
         let client = self.server.clients.at_mut(slot);
         client.reply_peak = client.reply_peak.max(to - from);
         let mut sent = 0;
