@@ -23,6 +23,10 @@ pub enum Class {
     Zset = 1 << 7,
     /// `x`: a key expired.
     Expired = 1 << 8,
+    /// `e`: a key was given up for want of memory.
+    Evicted = 1 << 9,
+    /// `t`: stream commands.
+    Stream = 1 << 10,
     /// `n`: a key came to be.
     New = 1 << 14,
     /// `m`: a key was looked for in vain.
@@ -102,6 +106,17 @@ pub struct Wait {
 }
 
 impl Effects {
+    /// Records the events of these classes from now on, and if keys are watched all that say a key was
+    /// changed.
+    pub fn listen(&mut self, classes: u32, keys_are_watched: bool) {
+        const NO_CHANGE: u32 = Class::KeyMiss as u32 | Class::New as u32;
+        self.listening = if keys_are_watched {
+            classes | !NO_CHANGE
+        } else {
+            classes
+        };
+    }
+
     /// Says whether clients wait for keys, so that `became` is kept.
     pub fn set_awaited(&mut self, awaited: bool) {
         self.awaited = awaited;

@@ -149,6 +149,7 @@ impl EventLoop {
                 cron_at_ms = self.server.now_ms() + cron::run(&mut self.server);
                 self.trim_buffers();
             }
+            self.deliver();
             self.attend();
             if let Some(shutdown) = self.server.shutdown {
                 return shutdown;
@@ -384,6 +385,10 @@ impl EventLoop {
         let mut outputs = std::mem::take(&mut self.outputs);
         for index in 0..batch.regions() {
             let (slot, error) = batch.region(index);
+            if !self.server.deliveries.is_empty() {
+                // This client may be among those, and is answered after it.
+                self.send_all(&mut outputs);
+            }
             let mut next = 0;
             loop {
                 let from = self.reply.len();
@@ -407,8 +412,6 @@ impl EventLoop {
                     }
                     Ran::Parked(unrun) => {
                         self.put_back(slot, &buffer[unrun]);
-                        // Somebody may serve it in this very batch, after what it was sent so far.
-                        self.send_all(&mut outputs);
                         break;
                     }
                 }
@@ -446,7 +449,7 @@ impl EventLoop {
         client.progress = Default::default();
     }
 
-    /// Sends each client its part of the replies.
+    /// Sends each client its part of the replies, and then what others caused it to be sent.
     fn send_all(&mut self, outputs: &mut Vec<(Slot, usize, usize)>) {
         let mut keep_max = REPLY_KEEP_MAX;
         for (slot, from, to) in outputs.drain(..) {
@@ -462,6 +465,26 @@ impl EventLoop {
         }
         self.reply_peak = self.reply_peak.max(self.reply.len());
         self.reply.clear(keep_max);
+        self.deliver();
+    }
+
+    /// Queues what clients are sent beside their replies.
+    fn deliver(&mut self) {
+        if self.server.deliveries.is_empty() {
+            return;
+        }
+        let mut deliveries = std::mem::take(&mut self.server.deliveries);
+        for (slot, bytes) in deliveries.drain(..) {
+            // A client that is about to be closed is sent nothing more.
+            if let Some(client) = self.server.clients.get_mut(slot)
+                && client.closing.is_none()
+            {
+                client.out.push(bytes);
+                limits::check_output(&mut self.server, slot);
+                self.server.attend(slot);
+            }
+        }
+        self.server.deliveries = deliveries;
     }
 
     /// Sends a part of the replies to a client; what its socket does not take is queued.

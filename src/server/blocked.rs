@@ -300,13 +300,9 @@ fn begin_reply(server: &mut Server, slot: Slot) -> Reply {
 
 /// Queues a reply for a client whose request came in an earlier batch.
 fn send(server: &mut Server, slot: Slot, mut reply: Reply) {
-    if !exec::is_silenced(server, slot)
-        && let Some(client) = server.clients.get_mut(slot)
-    {
-        for chunk in reply.take_range(0, reply.len()) {
-            client.out.push(chunk);
-        }
-        server.attend(slot);
+    if !exec::is_silenced(server, slot) {
+        let chunks = reply.take_range(0, reply.len()).into_iter();
+        server.deliveries.extend(chunks.map(|chunk| (slot, chunk)));
     }
     const KEPT_MAX: usize = 16 << 10;
     reply.clear(KEPT_MAX);

@@ -4,6 +4,7 @@ use crate::base::{alloc, clock, sys};
 use crate::keyspace::expire;
 use crate::server::gate;
 use crate::server::info;
+use crate::server::reactions;
 use crate::server::state::{Server, Shutdown};
 use crate::server::stats::Counters;
 use crate::server::upkeep;
@@ -26,6 +27,7 @@ pub fn run(server: &mut Server) -> i64 {
         if server.active_expire && server.unusual & gate::unusual::PAUSED == 0 {
             expire_cycle(server);
             expire_fields(server);
+            reactions::run_unasked(server);
         }
         upkeep::visit_some(server, runs_a_second(server));
         give_memory_back(server, now_ms);

@@ -11,6 +11,7 @@ use crate::server::crash;
 use crate::server::cx::{KeyHashes, ServerCx};
 use crate::server::gate::{self, Verdict};
 use crate::server::monitor;
+use crate::server::reactions;
 use crate::server::registry::{CommandId, Resolved};
 use crate::server::slowlog::{self, Kind};
 use crate::server::state::Server;
@@ -134,6 +135,9 @@ fn finish(
         return;
     }
     server.dirty += server.effects.dirty;
+    if !server.effects.events.is_empty() {
+        reactions::run(server, Some(slot));
+    }
     server.stats.commands += 1;
     let stats = server.commands.stats_mut(id);
     stats.calls += 1;

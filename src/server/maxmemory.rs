@@ -1,9 +1,11 @@
 //! `maxmemory`: room is made by giving up keys, as far as the policy allows.
 
 use crate::base::{alloc, clock};
+use crate::keyspace::effects::Class;
 use crate::keyspace::entry::EntryRef;
 use crate::keyspace::evict;
 use crate::server::config::MaxmemoryPolicy;
+use crate::server::reactions;
 use crate::server::state::Server;
 
 /// Keys given up between two looks at the clock.
@@ -20,6 +22,13 @@ impl Server {
         if self.config.maxmemory_policy == MaxmemoryPolicy::NoEviction {
             return false;
         }
+        let room = self.evict_to(limit);
+        reactions::run_unasked(self);
+        room
+    }
+
+    /// Gives keys up until what is in use is below a limit, the time for it is over, or there are no more.
+    fn evict_to(&mut self, limit: usize) -> bool {
         let began_us = clock::mono_us();
         let budget_us = budget_us(self.config.maxmemory_eviction_tenacity.into());
         loop {
@@ -73,6 +82,7 @@ impl Server {
         self.keyspace
             .remove(db, key, place, self.config.lazyfree_lazy_eviction);
         self.stats.keyspace.evicted += 1;
+        self.effects.event(Class::Evicted, "evicted", db, key.bytes);
         true
     }
 }

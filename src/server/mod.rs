@@ -22,6 +22,7 @@ pub mod maxmemory;
 pub mod memory;
 pub mod monitor;
 pub mod pause;
+pub mod reactions;
 pub mod registry;
 pub mod slowlog;
 pub mod state;

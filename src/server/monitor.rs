@@ -24,12 +24,10 @@ pub fn feed(server: &mut Server, slot: Slot, argv: Argv<'_>) {
     }
     line.push_str("\r\n");
     let line = Bytes::from(line);
-    for monitor in server.monitors.clone() {
-        if let Some(client) = server.clients.get_mut(monitor) {
-            client.out.push(line.clone());
-            server.attend(monitor);
-        }
-    }
+    let monitors = server.monitors.iter();
+    server
+        .deliveries
+        .extend(monitors.map(|&monitor| (monitor, line.clone())));
 }
 
 /// A command's arguments, shaped by `shape`, with passwords made unreadable.

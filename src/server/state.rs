@@ -18,6 +18,7 @@ use crate::server::pause::Pause;
 use crate::server::registry::Registry;
 use crate::server::slowlog::{CommandLogs, Kind};
 use crate::server::stats::Stats;
+use bytes::Bytes;
 use std::path::PathBuf;
 
 /// The version of Redis that clients are told, whose features they can expect.
@@ -80,6 +81,9 @@ pub struct Server {
     pub postponed: Vec<Slot>,
     /// Clients that wait for keys.
     pub blocked: Blocked,
+    /// What clients are sent beside the replies to their own requests, in order; the event loop puts each
+    /// behind what its client was answered before.
+    pub deliveries: Vec<(Slot, Bytes)>,
     /// Clients whose wait is over, and that go on with what they sent meanwhile.
     pub resumed: Vec<Slot>,
     /// Whether expired keys are found actively (DEBUG SET-ACTIVE-EXPIRE).
@@ -166,6 +170,7 @@ impl Server {
             attention: Vec::new(),
             postponed: Vec::new(),
             blocked: Blocked::default(),
+            deliveries: Vec::new(),
             resumed: Vec::new(),
             active_expire: true,
             cron_paused: false,

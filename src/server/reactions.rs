@@ -1,0 +1,32 @@
+//! What follows from the events that a command, the clock or eviction stated.
+//!
+//! Events are recorded only while somebody wants them ([`note_listeners`]), so a server whose clients use
+//! none of this pays the test of one mask an event.
+
+use crate::server::client::Slot;
+use crate::server::state::Server;
+
+/// Brings what [`Effects`](crate::keyspace::Effects) records up to date with who wants to know.
+pub fn note_listeners(server: &mut Server) {
+    let is_any_key_watched = false;
+    server
+        .effects
+        .listen(server.config.notify_keyspace_events, is_any_key_watched);
+}
+
+/// Carries out what follows from the events of a command of `by`, which stay recorded until the next
+/// command.
+#[cold]
+pub fn run(server: &mut Server, by: Option<Slot>) {
+    let events = std::mem::take(&mut server.effects.events);
+    tracing::trace!("{} events by {by:?}", events.len());
+    server.effects.events = events;
+}
+
+/// The same for what happened by the clock or for want of memory; those events are forgotten.
+pub fn run_unasked(server: &mut Server) {
+    if !server.effects.events.is_empty() {
+        run(server, None);
+        server.effects.events.clear();
+    }
+}
