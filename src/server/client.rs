@@ -3,6 +3,7 @@
 use crate::resp::reply::Proto;
 use crate::resp::request::Progress;
 use crate::server::blocked::Parked;
+use crate::server::multi::Transaction;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -60,6 +61,8 @@ pub mod unusual {
     pub const REPLY_MODE: u32 = 1 << 1;
     /// It receives every command (MONITOR).
     pub const MONITOR: u32 = 1 << 2;
+    /// It is inside MULTI.
+    pub const MULTI: u32 = 1 << 3;
 }
 
 /// A connected client.
@@ -88,6 +91,8 @@ pub struct Client {
     pub postponed: bool,
     /// What its command waits for, if it does.
     pub parked: Option<Box<Parked>>,
+    /// What it queued since MULTI and watches, if it does either.
+    pub transaction: Option<Box<Transaction>>,
     /// When it connected, in milliseconds of the Unix clock.
     pub created_ms: i64,
     /// When it last sent something.
@@ -162,6 +167,7 @@ impl Client {
             can_redirect: false,
             postponed: false,
             parked: None,
+            transaction: None,
             created_ms: now_ms,
             active_ms: now_ms,
             soft_limit_since_ms: None,
@@ -194,6 +200,12 @@ impl Client {
     #[inline]
     pub fn is_held(&self) -> bool {
         self.postponed || self.parked.is_some()
+    }
+
+    /// Whether it is inside MULTI.
+    #[inline]
+    pub fn is_in_multi(&self) -> bool {
+        self.unusual & unusual::MULTI != 0
     }
 
     /// Whether it connects from this machine.

@@ -98,7 +98,8 @@ impl Breakdown {
 /// What a client holds.
 fn client_bytes(client: &Client) -> usize {
     let parked = client.parked.as_ref().map_or(0, |p| p.heap_bytes());
-    size_of::<Client>() + client.query.capacity() + client.out.bytes() + parked
+    let transaction = client.transaction.as_ref().map_or(0, |t| t.heap_bytes());
+    size_of::<Client>() + client.query.capacity() + client.out.bytes() + parked + transaction
 }
 
 fn percent(part: usize, whole: usize) -> f64 {
