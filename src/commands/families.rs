@@ -20,6 +20,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::bitfield::COMMANDS,
     super::hyperloglog::COMMANDS,
     super::connection::COMMANDS,
+    super::pubsub::COMMANDS,
     super::server::COMMANDS,
     super::config::COMMANDS,
     super::command::COMMANDS,

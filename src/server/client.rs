@@ -3,6 +3,7 @@
 use crate::resp::reply::Proto;
 use crate::resp::request::Progress;
 use crate::server::blocked::Parked;
+use crate::server::pubsub::{Kind, Subscriptions};
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -60,6 +61,8 @@ pub mod unusual {
     pub const REPLY_MODE: u32 = 1 << 1;
     /// It receives every command (MONITOR).
     pub const MONITOR: u32 = 1 << 2;
+    /// It listens to channels or patterns.
+    pub const SUBSCRIBED: u32 = 1 << 8;
 }
 
 /// A connected client.
@@ -88,6 +91,8 @@ pub struct Client {
     pub postponed: bool,
     /// What its command waits for, if it does.
     pub parked: Option<Box<Parked>>,
+    /// The channels and patterns that it listens to; `None` if there are none.
+    pub subscriptions: Option<Box<Subscriptions>>,
     /// When it connected, in milliseconds of the Unix clock.
     pub created_ms: i64,
     /// When it last sent something.
@@ -162,6 +167,7 @@ impl Client {
             can_redirect: false,
             postponed: false,
             parked: None,
+            subscriptions: None,
             created_ms: now_ms,
             active_ms: now_ms,
             soft_limit_since_ms: None,
@@ -194,6 +200,25 @@ impl Client {
     #[inline]
     pub fn is_held(&self) -> bool {
         self.postponed || self.parked.is_some()
+    }
+
+    /// Whether it listens to channels or patterns.
+    #[inline]
+    pub fn is_subscribed(&self) -> bool {
+        self.unusual & unusual::SUBSCRIBED != 0
+    }
+
+    /// Whether it may be sent something that is no reply to a request of its own, which must keep its
+    /// place among its replies.
+    #[inline]
+    pub fn is_listening(&self) -> bool {
+        self.unusual & (unusual::SUBSCRIBED | unusual::MONITOR) != 0
+    }
+
+    /// How many topics of a kind it listens to.
+    pub fn subscribed_to(&self, kind: Kind) -> usize {
+        let subscriptions = self.subscriptions.as_deref();
+        subscriptions.map_or(0, |all| all.count(kind))
     }
 
     /// Whether it connects from this machine.

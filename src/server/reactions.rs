@@ -4,14 +4,16 @@
 //! none of this pays the test of one mask an event.
 
 use crate::server::client::Slot;
+use crate::server::notify;
 use crate::server::state::Server;
 
 /// Brings what [`Effects`](crate::keyspace::Effects) records up to date with who wants to know.
 pub fn note_listeners(server: &mut Server) {
     let is_any_key_watched = false;
+    let notify_classes = notify::classes(server);
     server
         .effects
-        .listen(server.config.notify_keyspace_events, is_any_key_watched);
+        .listen(notify_classes, is_any_key_watched);
 }
 
 /// Carries out what follows from the events of a command of `by`, which stay recorded until the next
@@ -20,6 +22,7 @@ pub fn note_listeners(server: &mut Server) {
 pub fn run(server: &mut Server, by: Option<Slot>) {
     let events = std::mem::take(&mut server.effects.events);
     tracing::trace!("{} events by {by:?}", events.len());
+    notify::publish(server, &events);
     server.effects.events = events;
 }
 
