@@ -125,7 +125,7 @@ impl PubSub {
         pattern: Option<&'a [u8]>,
     ) -> impl Iterator<Item = &'a [u8]> {
         let names = self.topics(kind).iter().map(Topic::name);
-        names.filter(move |name| pattern.is_none_or(|pattern| glob::matches(pattern, name, false)))
+        names.filter(move |name| pattern.is_none_or(|pattern| matches(pattern, name)))
     }
 
     /// Gathers the patterns that a channel matches, in the order of their creation.
@@ -134,12 +134,17 @@ impl PubSub {
         matched.clear();
         self.anchors.visit(channel, |id| {
             let topic = patterns.at(id);
-            if glob::matches(topic.name(), channel, false) {
+            if matches(topic.name(), channel) {
                 matched.push((topic.created(), id));
             }
         });
         matched.sort_unstable();
     }
+}
+
+/// Whether a channel matches a pattern. Unlike elsewhere, `*` does not match an empty name.
+fn matches(pattern: &[u8], channel: &[u8]) -> bool {
+    glob::matches(pattern, channel, false) && (!channel.is_empty() || pattern.is_empty())
 }
 
 /// Has a client listen to a topic. Nothing changes if it does already.
