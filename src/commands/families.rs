@@ -21,6 +21,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::hyperloglog::COMMANDS,
     super::transactions::COMMANDS,
     super::connection::COMMANDS,
+    super::pubsub::COMMANDS,
     super::server::COMMANDS,
     super::config::COMMANDS,
     super::command::COMMANDS,

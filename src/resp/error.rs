@@ -169,6 +169,14 @@ pub fn invalid_expire(command: &str) -> ErrorReply {
     ErrorReply::Text(format!("ERR invalid expire time in '{command}' command"))
 }
 
+/// A command that a subscribed client cannot run.
+pub fn in_subscriber_mode(name: &str) -> ErrorReply {
+    ErrorReply::Text(format!(
+        "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+         context"
+    ))
+}
+
 /// `name` (lower case; `container|subcommand`) was called with too few or too many arguments.
 pub fn wrong_arity(name: &str) -> ErrorReply {
     ErrorReply::Text(format!(

@@ -2,6 +2,7 @@
 
 use crate::resp::reply::Proto;
 use crate::server::client::{Client, Closing, Endpoint, unusual};
+use crate::server::pubsub::Kind;
 use crate::server::state::Server;
 
 /// The line, without a line end. `request_bytes` is the size of the client's request in progress.
@@ -35,7 +36,7 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
         + request_bytes
         + transaction.map_or(0, |t| t.heap_bytes());
     format!(
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub=0 psub=0 ssub=0 multi={} watch={} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub={} psub={} ssub={} multi={} watch={} \
          qbuf={} qbuf-free={query_free} argv-mem={request_bytes} multi-mem={multi_bytes} rbs={reply_room} rbp={} obl=0 oll={out_chunks} \
          omem={out_bytes} tot-mem={total} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} \
          tot-net-in={} tot-net-out={} tot-cmds={}",
@@ -49,6 +50,9 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
         flags(client),
         if client.can_redirect { "r" } else { "" },
         client.db,
+        client.subscribed_to(Kind::Channel),
+        client.subscribed_to(Kind::Pattern),
+        client.subscribed_to(Kind::Shard),
         queued,
         transaction.map_or(0, |t| t.watched()),
         client.query.len(),
@@ -69,6 +73,9 @@ fn flags(client: &Client) -> String {
     let mut flags = String::new();
     if client.unusual & unusual::MONITOR != 0 {
         flags.push('O');
+    }
+    if client.is_subscribed() {
+        flags.push('P');
     }
     if client.is_in_multi() {
         flags.push('x');

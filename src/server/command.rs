@@ -538,6 +538,16 @@ impl Command {
         implied.fold(self.categories | by_group, |all, category| all | category)
     }
 
+    /// Whether it is of those that begin or end subscriptions, whose replies are messages.
+    pub fn is_subscribing(&self) -> bool {
+        self.flags & (PUBSUB | NOSCRIPT) == PUBSUB | NOSCRIPT
+    }
+
+    /// Whether a client that speaks RESP2 may run it while it is subscribed.
+    pub fn runs_in_subscriber_mode(&self) -> bool {
+        self.is_subscribing() || matches!(self.name, "ping" | "quit" | "reset")
+    }
+
     /// Whether a request of this many arguments is one.
     #[inline]
     pub fn accepts(&self, argc: usize) -> bool {

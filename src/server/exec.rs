@@ -60,7 +60,10 @@ pub fn request(
     if parked {
         return Done::Parked;
     }
-    if server.clients.at(slot).unusual & client_unusual::REPLY_MODE != 0 && silence(server, slot) {
+    if server.clients.at(slot).unusual & client_unusual::REPLY_MODE != 0
+        && silence(server, slot)
+        && !command.is_subscribing()
+    {
         reply.rollback(start);
     }
     Done::Answered

@@ -1,6 +1,7 @@
 //! Every reason to refuse or delay a request, checked once, before it runs.
 
 use crate::resp::error::{self, ErrorReply};
+use crate::resp::reply::Proto;
 use crate::resp::request::Argv;
 use crate::server::client::{Slot, unusual as client_unusual};
 use crate::server::command::{self, Command};
@@ -66,11 +67,16 @@ fn look_closer(server: &mut Server, slot: Slot, command: &Command, argv: Argv<'_
     if is_monitor && any_flags & (WRITE | READONLY | MAY_REPLICATE) != 0 {
         return Verdict::Reject(error::REPLICA_KEYSPACE);
     }
-    if server.unusual & unusual::LOADING != 0 && all_flags & LOADING == 0 {
-        return Verdict::Reject(error::LOADING);
-    }
     if server.unusual & unusual::MAXMEMORY != 0 && !server.make_room() && any_flags & DENYOOM != 0 {
         return Verdict::Reject(error::OOM);
+    }
+    let client = server.clients.at(slot);
+    if client.is_subscribed() && client.proto == Proto::Resp2 && !command.runs_in_subscriber_mode()
+    {
+        return Verdict::Reject(error::in_subscriber_mode(&full_name(server, argv)));
+    }
+    if server.unusual & unusual::LOADING != 0 && all_flags & LOADING == 0 {
+        return Verdict::Reject(error::LOADING);
     }
     if server.unusual & unusual::PAUSED != 0 && server.pause.holds(any_flags, server.now_ms()) {
         return Verdict::Postpone;

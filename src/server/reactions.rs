@@ -6,15 +6,15 @@
 use crate::keyspace::effects::Replaced;
 use crate::server::blocked;
 use crate::server::client::Slot;
+use crate::server::notify;
 use crate::server::state::Server;
 use crate::server::watch;
 
 /// Brings what [`Effects`](crate::keyspace::Effects) records up to date with who wants to know.
 pub fn note_listeners(server: &mut Server) {
     let is_any_key_watched = !server.watchers.is_empty();
-    server
-        .effects
-        .listen(server.config.notify_keyspace_events, is_any_key_watched);
+    let notify_classes = notify::classes(server);
+    server.effects.listen(notify_classes, is_any_key_watched);
 }
 
 /// Carries out what follows from the events of a command of `by`, and forgets them.
@@ -28,6 +28,7 @@ pub fn run(server: &mut Server, by: Option<Slot>) {
     if let Some(replaced) = server.effects.replaced.take() {
         note_replaced(server, replaced);
     }
+    notify::publish(server, &events);
     events.clear();
     server.effects.events = events;
 }

@@ -16,6 +16,7 @@ use crate::server::gate;
 use crate::server::latency::LatencyMonitor;
 use crate::server::multi;
 use crate::server::pause::Pause;
+use crate::server::pubsub::{self, PubSub};
 use crate::server::registry::Registry;
 use crate::server::slowlog::{CommandLogs, Kind};
 use crate::server::stats::Stats;
@@ -75,6 +76,8 @@ pub struct Server {
     pub slowlog: CommandLogs,
     /// LATENCY.
     pub latency: LatencyMonitor,
+    /// Who listens to which channels.
+    pub pubsub: PubSub,
     /// Clients that run MONITOR.
     pub monitors: Vec<Slot>,
     /// Clients with output or an end that the event loop must see to.
@@ -170,6 +173,7 @@ impl Server {
             pause: Pause::default(),
             slowlog: CommandLogs::default(),
             latency: LatencyMonitor::default(),
+            pubsub: PubSub::default(),
             monitors: Vec::new(),
             attention: Vec::new(),
             postponed: Vec::new(),
@@ -331,6 +335,9 @@ impl Server {
             }
             if let Some(parked) = client.parked {
                 blocked::forget(self, slot, &parked);
+            }
+            if let Some(subscriptions) = client.subscriptions {
+                pubsub::forget(self, &subscriptions);
             }
         }
         self.remove_monitor(slot);
