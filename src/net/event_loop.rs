@@ -16,6 +16,7 @@ use crate::server::client::{Closing, Slot};
 use crate::server::cron;
 use crate::server::limits::{self, Overrun};
 use crate::server::state::{Server, Shutdown};
+use crate::server::tracking;
 use mio::{Events, Poll, Token};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
@@ -152,6 +153,7 @@ impl EventLoop {
                 cron_at_ms = self.server.now_ms() + cron::run(&mut self.server);
                 self.trim_buffers();
             }
+            tracking::broadcast(&mut self.server);
             self.deliver();
             self.attend();
             if let Some(shutdown) = self.server.shutdown {

@@ -7,6 +7,7 @@ use crate::server::info;
 use crate::server::reactions;
 use crate::server::state::{Server, Shutdown};
 use crate::server::stats::Counters;
+use crate::server::tracking;
 use crate::server::upkeep;
 
 /// Rates are sampled this often.
@@ -28,6 +29,9 @@ pub fn run(server: &mut Server) -> i64 {
             expire_cycle(server);
             expire_fields(server);
             reactions::run_unasked(server);
+        }
+        if server.unusual & gate::unusual::TRACKING_FULL != 0 {
+            tracking::limit(server);
         }
         upkeep::visit_some(server, runs_a_second(server));
         give_memory_back(server, now_ms);

@@ -101,8 +101,9 @@ fn client_bytes(client: &Client) -> usize {
     let transaction = client.transaction.as_ref().map_or(0, |t| t.heap_bytes());
     let subscriptions = client.subscriptions.as_ref();
     let subscriptions = subscriptions.map_or(0, |s| s.heap_bytes());
+    let tracking = client.tracking.as_ref().map_or(0, |t| t.heap_bytes());
     let buffers = client.query.capacity() + client.out.bytes();
-    size_of::<Client>() + buffers + parked + transaction + subscriptions
+    size_of::<Client>() + buffers + parked + transaction + tracking + subscriptions
 }
 
 fn percent(part: usize, whole: usize) -> f64 {
