@@ -12,7 +12,7 @@ use crate::base::alloc;
 use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
 use crate::server::blocked;
-use crate::server::client::{Closing, Slot};
+use crate::server::client::{Closing, OutQueue, Slot};
 use crate::server::cron;
 use crate::server::limits::{self, Overrun};
 use crate::server::state::{Server, Shutdown};
@@ -547,13 +547,7 @@ impl EventLoop {
         };
         let client = self.server.clients.at_mut(slot);
         while connection.writable && !client.out.is_empty() {
-            let slices: Vec<IoSlice<'_>> = client
-                .out
-                .chunks()
-                .take(IOV_MAX)
-                .map(|c| IoSlice::new(c))
-                .collect();
-            match connection.transport.write_vectored(&slices) {
+            match write_queued(&mut connection.transport, &client.out) {
                 Ok(n) => {
                     self.server.stats.writes += 1;
                     self.server.stats.bytes_out += n as u64;
@@ -678,4 +672,24 @@ impl EventLoop {
             is_ready: false,
         });
     }
+}
+
+/// Writes the chunks that wait, as many as one call takes.
+fn write_queued(transport: &mut Transport, queue: &OutQueue) -> io::Result<usize> {
+    /// Chunks for which room on the stack is enough.
+    const FEW: usize = 16;
+    let count = queue.count();
+    if count == 1 {
+        return transport.write(queue.first());
+    }
+    if count <= FEW {
+        let mut slices = [IoSlice::new(&[]); FEW];
+        for (slice, chunk) in slices.iter_mut().zip(queue.chunks()) {
+            *slice = IoSlice::new(chunk);
+        }
+        return transport.write_vectored(&slices[..count]);
+    }
+    let chunks = queue.chunks().take(IOV_MAX);
+    let slices: Vec<IoSlice<'_>> = chunks.map(|chunk| IoSlice::new(chunk)).collect();
+    transport.write_vectored(&slices)
 }

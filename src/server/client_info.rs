@@ -17,7 +17,7 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
     let command = client
         .last_command
         .map_or("NULL", |id| server.commands.get(id).full_name.as_str());
-    let (out_chunks, out_bytes) = (client.out.chunks().len(), client.out.bytes());
+    let (out_chunks, out_bytes) = (client.out.count(), client.out.bytes());
     let query_free = client.query.capacity() - client.query.len();
     // All clients share one reply buffer; this is the room that this one's replies took of it lately.
     let reply_room = client

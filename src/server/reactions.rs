@@ -16,20 +16,19 @@ pub fn note_listeners(server: &mut Server) {
         .listen(notify_classes, is_any_key_watched);
 }
 
-/// Carries out what follows from the events of a command of `by`, which stay recorded until the next
-/// command.
+/// Carries out what follows from the events of a command of `by`, and forgets them.
 #[cold]
 pub fn run(server: &mut Server, by: Option<Slot>) {
-    let events = std::mem::take(&mut server.effects.events);
+    let mut events = std::mem::take(&mut server.effects.events);
     tracing::trace!("{} events by {by:?}", events.len());
     notify::publish(server, &events);
+    events.clear();
     server.effects.events = events;
 }
 
-/// The same for what happened by the clock or for want of memory; those events are forgotten.
+/// The same for what happened by the clock or for want of memory.
 pub fn run_unasked(server: &mut Server) {
     if !server.effects.events.is_empty() {
         run(server, None);
-        server.effects.events.clear();
     }
 }
