@@ -19,6 +19,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::bitmap::COMMANDS,
     super::bitfield::COMMANDS,
     super::hyperloglog::COMMANDS,
+    super::transactions::COMMANDS,
     super::connection::COMMANDS,
     super::pubsub::COMMANDS,
     super::server::COMMANDS,

@@ -36,6 +36,7 @@ mod string;
 mod table_tests;
 #[cfg(test)]
 mod testing;
+mod transactions;
 mod zset;
 
 pub use families::{FAMILIES, exists};

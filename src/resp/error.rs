@@ -120,6 +120,9 @@ pub const NO_PERM_CHANNEL: ErrorReply =
 /// EXEC after an error while queueing.
 pub const EXEC_ABORT: ErrorReply =
     ErrorReply::Fixed("EXECABORT Transaction discarded because of previous errors.");
+/// A command that cannot be part of a transaction.
+pub const NOT_IN_MULTI: ErrorReply =
+    ErrorReply::Fixed("ERR Command not allowed inside a transaction");
 /// A write on a replica.
 pub const READ_ONLY: ErrorReply =
     ErrorReply::Fixed("READONLY You can't write against a read only replica.");

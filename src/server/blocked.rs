@@ -188,7 +188,7 @@ pub fn note_swap(server: &mut Server, first: usize, second: usize) {
                 .find(server.keyspace.key(key))
                 .is_some()
             {
-                server.blocked.ready.push_back((db, key.clone()));
+                server.effects.became.push((db, key.clone()));
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::resp::reply::Proto;
 use crate::resp::request::Progress;
 use crate::server::blocked::Parked;
+use crate::server::multi::Transaction;
 use crate::server::pubsub::{Kind, Subscriptions};
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
@@ -61,6 +62,8 @@ pub mod unusual {
     pub const REPLY_MODE: u32 = 1 << 1;
     /// It receives every command (MONITOR).
     pub const MONITOR: u32 = 1 << 2;
+    /// It is inside MULTI.
+    pub const MULTI: u32 = 1 << 3;
     /// It listens to channels or patterns.
     pub const SUBSCRIBED: u32 = 1 << 8;
 }
@@ -91,6 +94,8 @@ pub struct Client {
     pub postponed: bool,
     /// What its command waits for, if it does.
     pub parked: Option<Box<Parked>>,
+    /// What it queued since MULTI and watches, if it does either.
+    pub transaction: Option<Box<Transaction>>,
     /// The channels and patterns that it listens to; `None` if there are none.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// When it connected, in milliseconds of the Unix clock.
@@ -167,6 +172,7 @@ impl Client {
             can_redirect: false,
             postponed: false,
             parked: None,
+            transaction: None,
             subscriptions: None,
             created_ms: now_ms,
             active_ms: now_ms,
@@ -200,6 +206,12 @@ impl Client {
     #[inline]
     pub fn is_held(&self) -> bool {
         self.postponed || self.parked.is_some()
+    }
+
+    /// Whether it is inside MULTI.
+    #[inline]
+    pub fn is_in_multi(&self) -> bool {
+        self.unusual & unusual::MULTI != 0
     }
 
     /// Whether it listens to channels or patterns.

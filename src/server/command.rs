@@ -52,6 +52,9 @@ pub const MOVABLE_KEYS: Flags = 1 << 18;
 /// Access is not recorded by the touched keys' clocks (TOUCH aside, introspection).
 pub const NO_MANDATORY_KEYS: Flags = 1 << 19;
 
+/// Runs at once inside MULTI, where others are queued.
+pub const NOT_QUEUED: Flags = 1 << 20;
+
 /// The flags that COMMAND INFO shows, in its order.
 pub const FLAG_NAMES: &[(Flags, &str)] = &[
     (WRITE, "write"),

@@ -29,9 +29,8 @@ fn visit(server: &mut Server, slot: Slot) {
     };
     tidy(client, now_ms);
     let is_over_soft_limit = client.soft_limit_since_ms.is_some();
-    let has_timed_out = timeout_s != 0
-        && now_ms - client.active_ms > timeout_s * 1000
-        && !client.is_listening();
+    let has_timed_out =
+        timeout_s != 0 && now_ms - client.active_ms > timeout_s * 1000 && !client.is_listening();
     if is_over_soft_limit {
         limits::check_output(server, slot);
     }

@@ -26,9 +26,9 @@ pub(super) fn clients(server: &Server, out: &mut Fields) {
     );
     out.zeros(&["tracking_clients"]);
     out.add("pubsub_clients", server.pubsub.clients());
-    out.zeros(&["watching_clients"]);
+    out.add("watching_clients", server.watchers.clients());
     out.add("clients_in_timeout_table", server.blocked.timeouts());
-    out.zeros(&["total_watched_keys"]);
+    out.add("total_watched_keys", server.watchers.keys());
     out.add("total_blocking_keys", server.blocked.keys());
     out.zeros(&["total_blocking_keys_on_nokey"]);
     let left_ms = |until: i64| until - server.now_ms();

@@ -89,9 +89,7 @@ impl Topic {
     #[inline]
     pub(super) fn subscribers(&self) -> impl Iterator<Item = Slot> {
         let slots = self.entries.iter().map(|entry| entry & GONE);
-        slots
-            .filter(|&slot| slot != GONE)
-            .map(|slot| slot as Slot)
+        slots.filter(|&slot| slot != GONE).map(|slot| slot as Slot)
     }
 
     fn leave(&mut self, entry: u64) {
