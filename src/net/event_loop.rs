@@ -13,6 +13,7 @@ use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
 use crate::server::blocked;
 use crate::server::client::{Closing, OutQueue, Slot};
+use crate::server::client_eviction;
 use crate::server::cron;
 use crate::server::limits::{self, Overrun};
 use crate::server::state::{Server, Shutdown};
@@ -153,6 +154,7 @@ impl EventLoop {
                 self.trim_buffers();
             }
             self.deliver();
+            client_eviction::evict(&mut self.server);
             self.attend();
             if let Some(shutdown) = self.server.shutdown {
                 return shutdown;
@@ -307,6 +309,7 @@ impl EventLoop {
         client.query.reserve_exact(room);
         client.query.extend_from_slice(rest);
         client.query_peak = client.query_peak.max(rest.len());
+        client_eviction::note(&mut self.server, slot, 0);
     }
 
     /// Reads more of a large request into the client's own buffer, and runs it from there when it is
@@ -322,6 +325,8 @@ impl EventLoop {
         query.resize(had + more, 0);
         let read = self.read(slot, &mut query[had..]);
         query.truncate(had + read.unwrap_or(0));
+        client_eviction::note(&mut self.server, slot, query.capacity());
+        client_eviction::evict(&mut self.server);
         if self.is_closing(slot) {
             return;
         }
@@ -348,6 +353,7 @@ impl EventLoop {
             query.shrink_to_fit();
         }
         client.query = query;
+        client_eviction::note(&mut self.server, slot, 0);
         if more_requests {
             self.make_ready(slot);
         }
@@ -465,6 +471,7 @@ impl EventLoop {
             if self.is_closing(slot) {
                 self.server.attend(slot);
             }
+            client_eviction::note(&mut self.server, slot, 0);
         }
         self.reply_peak = self.reply_peak.max(self.reply.len());
         self.reply.clear(keep_max);
@@ -491,7 +498,11 @@ impl EventLoop {
                     self.server.attend(slot);
                 } else if is_much {
                     self.flush(slot);
+                    if self.is_closing(slot) {
+                        self.server.attend(slot);
+                    }
                 }
+                client_eviction::note(&mut self.server, slot, 0);
             }
         }
         self.server.deliveries = deliveries;
@@ -578,6 +589,7 @@ impl EventLoop {
                 }
                 if self.server.clients.at(slot).closing != Some(Closing::Now) {
                     self.flush(slot);
+                    client_eviction::note(&mut self.server, slot, 0);
                 }
                 let client = self.server.clients.at(slot);
                 match client.closing {

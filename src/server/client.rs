@@ -233,6 +233,16 @@ impl Client {
         subscriptions.map_or(0, |all| all.count(kind))
     }
 
+    /// The bytes of memory that it takes, buffers and all.
+    pub fn memory(&self) -> usize {
+        let parked = self.parked.as_ref().map_or(0, |p| p.heap_bytes());
+        let transaction = self.transaction.as_ref().map_or(0, |t| t.heap_bytes());
+        let subscriptions = self.subscriptions.as_ref();
+        let subscriptions = subscriptions.map_or(0, |s| s.heap_bytes());
+        let buffers = self.query.capacity() + self.out.bytes();
+        size_of::<Client>() + buffers + parked + transaction + subscriptions
+    }
+
     /// Whether it connects from this machine.
     pub fn is_local(&self) -> bool {
         match &self.peer {
@@ -351,7 +361,10 @@ impl OutQueue {
             sent -= self.first.len();
             self.first = self.next();
         }
-        assert!(sent == 0 || !self.first.is_empty(), "no more is sent than waits");
+        assert!(
+            sent == 0 || !self.first.is_empty(),
+            "no more is sent than waits"
+        );
         bytes::Buf::advance(&mut self.first, sent);
     }
 
@@ -422,6 +435,12 @@ impl Clients {
     }
 
     /// The client in a slot, if there is one.
+    #[inline]
+    pub fn get(&self, slot: Slot) -> Option<&Client> {
+        self.slots.get(slot)?.as_deref()
+    }
+
+    /// The same, to change.
     #[inline]
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Client> {
         self.slots.get_mut(slot)?.as_deref_mut()
