@@ -33,6 +33,9 @@ pub fn run(server: &mut Server) -> i64 {
         if server.unusual & gate::unusual::TRACKING_FULL != 0 {
             tracking::limit(server);
         }
+        if server.eviction_is_due && server.unusual & gate::unusual::PAUSED == 0 {
+            server.make_room();
+        }
         upkeep::visit_some(server, runs_a_second(server));
         give_memory_back(server, now_ms);
         if now_ms - server.info_kept_ms >= INFO_KEPT_MS {
