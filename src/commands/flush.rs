@@ -1,6 +1,7 @@
 //! Whole databases: their size, emptying and exchanging them.
 
 use super::args::{self, is};
+use crate::keyspace::effects::Flushed;
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
@@ -69,6 +70,7 @@ fn flushall(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     for db in 0..cx.keyspace.count() {
         cx.effects.dirty += cx.keyspace.flush(db, lazily) as u64;
     }
+    cx.effects.flushed = Some(Flushed::All);
     flushed(cx, argv);
     Ok(())
 }
@@ -76,6 +78,7 @@ fn flushall(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 fn flushdb(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let lazily = is_lazy(cx, argv)?;
     cx.effects.dirty += cx.keyspace.flush(cx.db_index, lazily) as u64;
+    cx.effects.flushed = Some(Flushed::One(cx.db_index));
     flushed(cx, argv);
     Ok(())
 }

@@ -79,6 +79,9 @@ fn aftermath(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) -> 
     if let Some((first, second)) = server.effects.swapped.take() {
         blocked::note_swap(server, first, second);
     }
+    if let Some(flushed) = server.effects.flushed.take() {
+        blocked::note_flush(server, flushed);
+    }
     blocked::serve(server);
     parked
 }
@@ -130,13 +133,14 @@ fn finish(
     reply_bytes: u64,
 ) {
     let nanoseconds = server.advance_time_to(clock::ticks());
-    if server.effects.wait.is_some() {
-        // It counts when it has run to its end.
-        return;
-    }
     server.dirty += server.effects.dirty;
     if !server.effects.events.is_empty() {
         reactions::run(server, Some(slot));
+    }
+    if server.effects.wait.is_some() {
+        // It counts when it has run to its end. What it did before (keys found expired, a consumer
+        // created) is done.
+        return;
     }
     server.stats.commands += 1;
     let stats = server.commands.stats_mut(id);
