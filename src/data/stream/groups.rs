@@ -224,7 +224,9 @@ impl Group {
     pub fn delete_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let place = self.search(name).ok()?;
         let index = self.by_name.remove(place) as usize;
-        let consumer = self.consumers[index].take().expect("a consumer that was found");
+        let consumer = self.consumers[index]
+            .take()
+            .expect("a consumer that was found");
         for (id, ()) in consumer.pending.iter_from(StreamId::MIN) {
             let nack = self.pending.remove(id);
             assert!(nack.is_some(), "what a consumer has pending, its group has");

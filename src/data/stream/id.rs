@@ -77,7 +77,11 @@ impl StreamId {
     pub fn format(self, buffer: &mut IdBuffer) -> &[u8] {
         let mut len = 0;
         let mut digits = itoa::Buffer::new();
-        for part in [digits.format(self.ms), "-", itoa::Buffer::new().format(self.seq)] {
+        for part in [
+            digits.format(self.ms),
+            "-",
+            itoa::Buffer::new().format(self.seq),
+        ] {
             buffer.0[len..len + part.len()].copy_from_slice(part.as_bytes());
             len += part.len();
         }
@@ -143,10 +147,30 @@ mod tests {
         check("0-0", Some((0, 0)));
         check("00-007", Some((0, 7)));
         check("+5-+3", Some((5, 3)));
-        check("18446744073709551615-18446744073709551615", Some((MAX, MAX)));
+        check(
+            "18446744073709551615-18446744073709551615",
+            Some((MAX, MAX)),
+        );
         for wrong in [
-            "", "-", "+", "*", "5-", "-5", "5-*", "5-3-1", "5-++3", " 5-3", "5-3 ", "(5-3", "a-b", "5.0-1",
-            "18446744073709551616-0", "0-18446744073709551616", "$", ">", "5--3",
+            "",
+            "-",
+            "+",
+            "*",
+            "5-",
+            "-5",
+            "5-*",
+            "5-3-1",
+            "5-++3",
+            " 5-3",
+            "5-3 ",
+            "(5-3",
+            "a-b",
+            "5.0-1",
+            "18446744073709551616-0",
+            "0-18446744073709551616",
+            "$",
+            ">",
+            "5--3",
         ] {
             check(wrong, None);
         }

@@ -213,7 +213,9 @@ impl<V> IdMap<V> {
     pub fn iter_from(&self, from: StreamId) -> impl Iterator<Item = (StreamId, &V)> {
         let start = self.ceiling(from);
         let first = self.chunks.get(start.chunk);
-        let rest = self.chunks.range((start.chunk + 1).min(self.chunks.len())..);
+        let rest = self
+            .chunks
+            .range((start.chunk + 1).min(self.chunks.len())..);
         first
             .into_iter()
             .flat_map(move |chunk| &chunk[start.index..])
@@ -247,7 +249,10 @@ impl<V> IdMap<V> {
         }
         let behind = self.chunks.partition_point(|chunk| chunk[0].0 <= id);
         let chunk = behind.saturating_sub(1);
-        (chunk, self.chunks[chunk].binary_search_by_key(&id, |(id, _)| *id))
+        (
+            chunk,
+            self.chunks[chunk].binary_search_by_key(&id, |(id, _)| *id),
+        )
     }
 
     /// Drops a chunk that a removal has left empty, and joins one that it has left small with its
@@ -288,10 +293,17 @@ mod tests {
 
     fn check(map: &IdMap<u32>, model: &BTreeMap<StreamId, u32>) {
         assert_eq!(map.len(), model.len());
-        let all: Vec<_> = map.iter_from(StreamId::MIN).map(|(id, v)| (id, *v)).collect();
+        let all: Vec<_> = map
+            .iter_from(StreamId::MIN)
+            .map(|(id, v)| (id, *v))
+            .collect();
         let expected: Vec<_> = model.iter().map(|(id, v)| (*id, *v)).collect();
         assert_eq!(all, expected);
-        assert!(map.chunks.iter().all(|c| (1..=CHUNK_MAX).contains(&c.len())));
+        assert!(
+            map.chunks
+                .iter()
+                .all(|c| (1..=CHUNK_MAX).contains(&c.len()))
+        );
         let last = map.last().map(|(id, v)| (id, *v));
         assert_eq!(last, expected.last().copied());
         let mut at = map.start();

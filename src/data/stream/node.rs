@@ -406,7 +406,10 @@ impl<'a> Entries<'a> {
         let head = self.read_head(at, &mut self.rest.clone());
         self.rest = head.items.clone();
         let elements = self.rest.nth(head.elements());
-        debug_assert!(elements.is_some(), "an entry ends with its elements' number");
+        debug_assert!(
+            elements.is_some(),
+            "an entry ends with its elements' number"
+        );
         Some(head)
     }
 
@@ -432,7 +435,10 @@ impl<'a> Entries<'a> {
         Head {
             at,
             flags,
-            id: StreamId::new(self.master.ms.wrapping_add(ms), self.master.seq.wrapping_add(seq)),
+            id: StreamId::new(
+                self.master.ms.wrapping_add(ms),
+                self.master.seq.wrapping_add(seq),
+            ),
             fields,
             items: items.clone(),
         }
