@@ -5,11 +5,7 @@
 //! acknowledged, `info` tells all of it. What is propagated is exact: generated IDs and what a trim came
 //! to, and of a delivery its time, count and owner, so that a replica needs no clock and no luck.
 
-use super::args::is;
-use crate::data::stream::StreamId;
-use crate::resp::error::ErrorReply;
 use crate::server::command::*;
-use crate::server::cx::DataCx;
 
 mod add;
 mod claim;
@@ -19,7 +15,7 @@ mod info;
 mod pending;
 mod range;
 mod read;
-
+mod show;
 #[cfg(test)]
 mod tests;
 
@@ -173,6 +169,7 @@ pub static COMMANDS: &[Command] = &[
         .tips(&["nondeterministic_output"]),
 ];
 
+/// The subcommands of XGROUP.
 const GROUP_COMMANDS: &[Command] = &[
     cmd("create", -5, Data(group::create))
         .group(G)
@@ -194,14 +191,20 @@ const GROUP_COMMANDS: &[Command] = &[
         .since("5.0.0")
         .flags(WRITE)
         .keys(&[KeySpec::at(2).flags(RW | DELETE)])
-        .doc("Deletes a consumer, and returns how many entries were pending for it.", "O(1)")
+        .doc(
+            "Deletes a consumer, and returns how many entries were pending for it.",
+            "O(1)",
+        )
         .usage("key group consumer"),
     cmd("destroy", 4, Data(group::destroy))
         .group(G)
         .since("5.0.0")
         .flags(WRITE)
         .keys(&[KeySpec::at(2).flags(RW | DELETE)])
-        .doc("Destroys a consumer group.", "O(N) in the number of its pending entries")
+        .doc(
+            "Destroys a consumer group.",
+            "O(N) in the number of its pending entries",
+        )
         .usage("key group"),
     cmd("help", 2, Data(group::help))
         .group(G)
@@ -213,11 +216,15 @@ const GROUP_COMMANDS: &[Command] = &[
         .since("5.0.0")
         .flags(WRITE)
         .keys(&[KeySpec::at(2).flags(RW | UPDATE)])
-        .doc("Sets the ID of the last entry that a group was given.", "O(1)")
+        .doc(
+            "Sets the ID of the last entry that a group was given.",
+            "O(1)",
+        )
         .usage("key group <id|$> [ENTRIESREAD entriesread:integer]")
         .history(&[("7.0.0", "Added the optional `entries_read` argument.")]),
 ];
 
+/// The subcommands of XINFO.
 const INFO_COMMANDS: &[Command] = &[
     cmd("consumers", 4, Data(info::consumers))
         .group(G)

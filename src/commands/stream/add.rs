@@ -2,9 +2,8 @@
 
 use super::ids;
 use crate::commands::args::{integer, is};
-use crate::data::stream::{AppendError, IdBuffer, Keep, Limits, Log, StreamId, Trim};
+use crate::data::stream::{AppendError, IdBuffer, Keep, Limits, Log, Stream, StreamId, Trim};
 use crate::keyspace::effects::Class;
-use crate::keyspace::stream::Stream;
 use crate::keyspace::value::Type;
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
@@ -64,7 +63,8 @@ impl Options {
     fn threshold(&mut self, argv: Argv<'_>, at: usize, is_id: bool) -> Result<usize, ErrorReply> {
         if self.keep.is_some() {
             return Err(
-                "ERR syntax error, MAXLEN and MINID options at the same time are not compatible".into(),
+                "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
+                    .into(),
             );
         }
         let sign = argv.get(at + 1).filter(|_| at + 2 < argv.len());
@@ -88,7 +88,8 @@ impl Options {
         }
         if self.keep.is_none() && self.limit.is_some_and(|limit| limit > 0) {
             return Err(
-                "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy".into(),
+                "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
+                    .into(),
             );
         }
         if self.keep.is_none() && !is_add {
@@ -149,9 +150,7 @@ impl NewId {
             NewId::Generated if now_ms as u64 > last.ms => Some(StreamId::new(now_ms as u64, 0)),
             // The clock was set back, or stands: what was generated goes on.
             NewId::Generated => last.next(),
-            NewId::Within(ms) if ms == last.ms => {
-                Some(StreamId::new(ms, last.seq.checked_add(1)?))
-            }
+            NewId::Within(ms) if ms == last.ms => Some(StreamId::new(ms, last.seq.checked_add(1)?)),
             NewId::Within(ms) => Some(StreamId::new(ms, 0)),
             NewId::Given(id) => Some(id),
         }
@@ -186,11 +185,12 @@ pub(super) fn xadd(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let (limits, now_ms) = (limits(cx.config), cx.now_ms);
     let added = match place {
         Some(place) => {
-            let (added, _) = cx.edit::<Stream, _>(key, place, |stream, _| {
+            let (added, _) = cx.edit::<Box<Stream>, _>(key, place, |stream, _| {
                 add(&mut stream.log, new_id, now_ms, fields, limits, trim)
             })?;
+            let added = added?;
             cx.effects.became(cx.db_index, key.bytes);
-            added?
+            added
         }
         None if options.no_mkstream => {
             cx.reply.null();
@@ -199,7 +199,7 @@ pub(super) fn xadd(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         None => {
             let mut stream = Stream::default();
             let added = add(&mut stream.log, new_id, now_ms, fields, limits, trim)?;
-            cx.store_collection(key, None, stream);
+            cx.store_collection(key, None, Box::new(stream));
             added
         }
     };
@@ -302,7 +302,7 @@ pub(super) fn xtrim(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         return Ok(());
     };
     cx.expect_kind(place, Type::Stream)?;
-    let ((trimmed, kept), _) = cx.edit::<Stream, _>(key, place, |stream, _| {
+    let ((trimmed, kept), _) = cx.edit::<Box<Stream>, _>(key, place, |stream, _| {
         let trimmed = stream.log.trim(trim);
         (trimmed, exactly(&stream.log, trim.keep))
     })?;

@@ -5,17 +5,15 @@
 
 use super::group::note_new_consumer;
 use super::ids::{self, reply_id};
-use super::show::{Propagated, find_group, no_key_or_group, reply_entry, stream_at};
+use super::show::{Propagated, find_group, reply_entry};
 use crate::base::num::parse_i64;
 use crate::commands::args::{integer_in, is};
-use crate::data::stream::{ConsumerId, Group, Log, Nack, Stream as Data, StreamId};
-use crate::keyspace::db::Key;
+use crate::data::stream::{ConsumerId, Group, Log, Nack, Stream, StreamId};
 use crate::keyspace::effects::Effects;
-use crate::keyspace::stream::Stream;
 use crate::resp::error::{self, ErrorReply, Outcome, quotable};
 use crate::resp::reply::Reply;
 use crate::resp::request::Argv;
-use crate::server::cx::{DataCx, Place};
+use crate::server::cx::DataCx;
 
 /// What XCLAIM asks for.
 struct Claim<'a> {
@@ -143,8 +141,8 @@ pub(super) fn xclaim(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         key: key.bytes,
         group: name,
     };
-    let change = |stream: &mut Stream, _: &mut _| {
-        let Data { log, groups } = &mut **stream;
+    let change = |stream: &mut Box<Stream>, _: &mut _| {
+        let Stream { log, groups } = &mut **stream;
         let group = groups.get_mut(name).expect("the group was found");
         // A claim that is propagated says it too.
         let mut owes_last_id = claim.last_id > group.last_id();
@@ -254,8 +252,8 @@ pub(super) fn xautoclaim(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         key: key.bytes,
         group: name,
     };
-    let change = |stream: &mut Stream, _: &mut _| {
-        let Data { log, groups } = &mut **stream;
+    let change = |stream: &mut Box<Stream>, _: &mut _| {
+        let Stream { log, groups } = &mut **stream;
         let group = groups.get_mut(name).expect("the group was found");
         let consumer = consumer_of(effects, (db, key.bytes), group, consumer, now_ms);
         let found = claim.run(log, group, consumer, now_ms, effects, &propagated);
@@ -319,7 +317,10 @@ fn show_found(reply: &mut Reply, log: &Log, found: &Found, just_id: bool) {
         if just_id {
             reply_id(reply, id);
         } else {
-            reply_entry(reply, &log.get(id).expect("the log had it when it was claimed"));
+            reply_entry(
+                reply,
+                &log.get(id).expect("the log had it when it was claimed"),
+            );
         }
     }
     reply.array(found.gone.len());

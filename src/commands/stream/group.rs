@@ -5,10 +5,9 @@ use super::ids;
 use super::show::{no_group, stream_at};
 use crate::commands::args::{integer, is};
 use crate::commands::help as help_of;
-use crate::data::stream::{Group, StreamId};
+use crate::data::stream::{Group, Stream, StreamId};
 use crate::keyspace::db::Key;
 use crate::keyspace::effects::{Class, Effects};
-use crate::keyspace::stream::Stream;
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::cx::{DataCx, Place};
@@ -88,7 +87,7 @@ fn edit_group<R>(
     group: &[u8],
     change: impl FnOnce(&mut Group) -> R,
 ) -> Result<R, ErrorReply> {
-    let (result, _) = cx.edit::<Stream, _>(key, place, |stream, _| {
+    let (result, _) = cx.edit::<Box<Stream>, _>(key, place, |stream, _| {
         let group = stream.groups.get_mut(group);
         change(group.expect("the group was found"))
     })?;
@@ -113,7 +112,7 @@ pub(super) fn create(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     };
     let is_new = match place {
         Some(place) => {
-            let (is_new, _) = cx.edit::<Stream, _>(key, place, |stream, _| {
+            let (is_new, _) = cx.edit::<Box<Stream>, _>(key, place, |stream, _| {
                 let groups = &mut stream.groups;
                 groups.create(name, id, options.entries_read).is_some()
             })?;
@@ -122,7 +121,7 @@ pub(super) fn create(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         None => {
             let mut stream = Stream::default();
             stream.groups.create(name, id, options.entries_read);
-            cx.store_collection(key, None, stream);
+            cx.store_collection(key, None, Box::new(stream));
             true
         }
     };
@@ -159,7 +158,7 @@ pub(super) fn destroy(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let (key, name) = (cx.key(argv, 2), argv.at(3));
     let place = find(cx, key)?;
     let (was_there, _) =
-        cx.edit::<Stream, _>(key, place, |stream, _| stream.groups.destroy(name))?;
+        cx.edit::<Box<Stream>, _>(key, place, |stream, _| stream.groups.destroy(name))?;
     if was_there {
         cx.effects
             .changed(Class::Stream, "xgroup-destroy", cx.db_index, key.bytes);
@@ -192,7 +191,9 @@ pub(super) fn create_consumer(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 pub(super) fn delete_consumer(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let (key, name, consumer) = (cx.key(argv, 2), argv.at(3), argv.at(4));
     let place = find_group(cx, key, name)?;
-    let pending = edit_group(cx, key, place, name, |group| group.delete_consumer(consumer))?;
+    let pending = edit_group(cx, key, place, name, |group| {
+        group.delete_consumer(consumer)
+    })?;
     if pending.is_some() {
         cx.effects
             .changed(Class::Stream, "xgroup-delconsumer", cx.db_index, key.bytes);
@@ -277,17 +278,21 @@ pub(super) fn xsetid(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = cx.find_write(key).ok_or(error::NO_SUCH_KEY)?;
     let log = &stream_at(cx, place)?.log;
     if id < log.max_deleted_id() {
-        return Err("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id".into());
+        return Err(
+            "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id".into(),
+        );
     }
     if let Some(last) = log.last() {
         if id < last.id {
-            return Err("ERR The ID specified in XSETID is smaller than the target stream top item".into());
+            return Err(
+                "ERR The ID specified in XSETID is smaller than the target stream top item".into(),
+            );
         }
         if entries_added.is_some_and(|count| count < log.len()) {
             return Err("ERR The entries_added specified in XSETID is smaller than the target stream length".into());
         }
     }
-    cx.edit::<Stream, _>(key, place, |stream, _| {
+    cx.edit::<Box<Stream>, _>(key, place, |stream, _| {
         stream.log.set_last_id(id);
         if let Some(count) = entries_added {
             stream.log.set_entries_added(count);

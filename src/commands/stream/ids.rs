@@ -106,16 +106,29 @@ mod tests {
     fn ends_of_ranges() {
         let start = |text: &str| range_start(text.as_bytes());
         let end = |text: &str| range_end(text.as_bytes());
-        assert_eq!((start("-"), end("+")), (Ok(StreamId::MIN), Ok(StreamId::MAX)));
-        assert_eq!((start("+"), end("-")), (Ok(StreamId::MAX), Ok(StreamId::MIN)));
+        assert_eq!(
+            (start("-"), end("+")),
+            (Ok(StreamId::MIN), Ok(StreamId::MAX))
+        );
+        assert_eq!(
+            (start("+"), end("-")),
+            (Ok(StreamId::MAX), Ok(StreamId::MIN))
+        );
         assert_eq!((start("5"), end("5")), (Ok(id(5, 0)), Ok(id(5, u64::MAX))));
-        assert_eq!((start("(5"), end("(5")), (Ok(id(5, 1)), Ok(id(5, u64::MAX - 1))));
+        assert_eq!(
+            (start("(5"), end("(5")),
+            (Ok(id(5, 1)), Ok(id(5, u64::MAX - 1)))
+        );
         assert_eq!(end("(5-0"), Ok(id(4, u64::MAX)));
         assert_eq!(start("(5-18446744073709551615"), Ok(id(6, 0)));
         assert!(start("(18446744073709551615-18446744073709551615").is_err());
         assert!(end("(0-0").is_err());
         for bad in ["(", "(-", "(+", "((1", "x", ""] {
-            assert_eq!((start(bad), end(bad)), (Err(INVALID_ID), Err(INVALID_ID)), "{bad}");
+            assert_eq!(
+                (start(bad), end(bad)),
+                (Err(INVALID_ID), Err(INVALID_ID)),
+                "{bad}"
+            );
         }
     }
 }

@@ -207,7 +207,10 @@ pub(super) fn help(cx: &mut DataCx<'_>, _argv: Argv<'_>) -> Outcome {
         cx.reply,
         "XINFO",
         &[
-            ("CONSUMERS <key> <groupname>", "List the consumers of a group."),
+            (
+                "CONSUMERS <key> <groupname>",
+                "List the consumers of a group.",
+            ),
             ("GROUPS <key>", "List the groups of a stream."),
             (
                 "STREAM <key> [FULL [COUNT <count>]",

@@ -3,8 +3,8 @@
 use super::ids::{self, range_end, range_start};
 use super::show::{reply_entries, stream_at};
 use crate::commands::args::{after, integer, is};
+use crate::data::stream::Stream;
 use crate::keyspace::effects::Class;
-use crate::keyspace::stream::Stream;
 use crate::resp::error::{self, Outcome};
 use crate::resp::request::Argv;
 use crate::server::cx::DataCx;
@@ -65,7 +65,7 @@ pub(super) fn xdel(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     for arg in wanted.iter() {
         ids::parse(arg)?;
     }
-    let (deleted, _) = cx.edit::<Stream, _>(key, place, |stream, _| {
+    let (deleted, _) = cx.edit::<Box<Stream>, _>(key, place, |stream, _| {
         let ids = wanted.iter().filter_map(ids::try_parse);
         ids.filter(|&id| stream.log.delete(id)).count()
     })?;

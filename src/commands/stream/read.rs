@@ -2,12 +2,11 @@
 
 use super::group::note_new_consumer;
 use super::ids;
-use super::show::{Propagated, no_key_or_group, reply_entry, stream_at};
+use super::show::{Propagated, no_key_or_group, reply_entries, reply_entry, stream_at};
 use crate::commands::args::{integer, is};
-use crate::data::stream::{Group, Log, Stream as Data, StreamId};
+use crate::data::stream::{ConsumerId, Entry, Group, Log, Stream, StreamId};
 use crate::keyspace::db::Key;
-use crate::keyspace::effects::{Effects, Wait};
-use crate::keyspace::stream::Stream;
+use crate::keyspace::effects::Wait;
 use crate::keyspace::value::Type;
 use crate::resp::error::{self, ErrorReply, Outcome, quotable};
 use crate::resp::reply::{Proto, Reply};
@@ -113,7 +112,11 @@ impl<'a> Reader<'a> {
             } else if left > 0 && is(arg, "COUNT") {
                 // None is given: all.
                 let count = integer(argv.at(at + 1))?;
-                reader.count = if count > 0 { count as usize } else { usize::MAX };
+                reader.count = if count > 0 {
+                    count as usize
+                } else {
+                    usize::MAX
+                };
                 at += 1;
             } else if left > 0 && is(arg, "STREAMS") {
                 reader.streams_at = at + 1;
@@ -212,7 +215,7 @@ impl<'a> Reader<'a> {
             return false;
         }
         begin_stream(cx.reply, target.key.bytes);
-        super::show::reply_entries(cx.reply, entries, self.count);
+        reply_entries(cx.reply, entries, self.count);
         true
     }
 
@@ -231,8 +234,8 @@ impl<'a> Reader<'a> {
             key: key.bytes,
             group,
         };
-        let change = |stream: &mut Stream, _: &mut _| {
-            let Data { log, groups } = &mut **stream;
+        let change = |stream: &mut Box<Stream>, _: &mut _| {
+            let Stream { log, groups } = &mut **stream;
             let group = groups.get_mut(group).expect("the group was found");
             let id = match group.find_consumer(consumer) {
                 Some(id) => id,
@@ -294,7 +297,10 @@ impl<'a> Reader<'a> {
             .collect()
         };
         cx.wait_for(|| Wait {
-            keys: targets.iter().map(|target| target.key.bytes.into()).collect(),
+            keys: targets
+                .iter()
+                .map(|target| target.key.bytes.into())
+                .collect(),
             kind: Type::Stream,
             timeout_us,
             on_loss: self.group.is_some(),
@@ -305,7 +311,7 @@ impl<'a> Reader<'a> {
 
 /// Entries on their way to a consumer.
 struct Delivery {
-    consumer: crate::data::stream::ConsumerId,
+    consumer: ConsumerId,
     now_ms: i64,
     count: usize,
 }
@@ -374,7 +380,7 @@ impl Delivery {
 
 /// The entries behind an ID.
 #[inline]
-fn after_id(log: &Log, id: StreamId) -> impl Iterator<Item = crate::data::stream::Entry<'_>> {
+fn after_id(log: &Log, id: StreamId) -> impl Iterator<Item = Entry<'_>> {
     let start = id.next().filter(|_| id < log.last_id());
     start
         .map(|start| log.range(start, StreamId::MAX))
@@ -448,7 +454,10 @@ fn only_for_groups(for_group: bool, option: &str) -> Outcome {
     if for_group {
         return Ok(());
     }
-    Err(format!("ERR The {option} option is only supported by XREADGROUP. You called XREAD instead.").into())
+    Err(format!(
+        "ERR The {option} option is only supported by XREADGROUP. You called XREAD instead."
+    )
+    .into())
 }
 
 #[cold]

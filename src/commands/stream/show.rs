@@ -4,6 +4,7 @@ use super::ids::reply_id;
 use crate::commands::items::reply_item;
 use crate::data::stream::{Entry, Group, Stream, StreamId};
 use crate::keyspace::db::Key;
+use crate::keyspace::effects::Effects;
 use crate::resp::error::{self, ErrorReply, quotable};
 use crate::resp::reply::Reply;
 use crate::server::cx::{DataCx, Place};
@@ -45,7 +46,7 @@ pub(super) fn reply_entries<'e>(
 #[cold]
 pub(super) fn no_key_or_group(key: &[u8], group: &[u8], rest: &str) -> ErrorReply {
     let (key, group) = (quotable(key, key.len()), quotable(group, group.len()));
-    let pieces = [
+    let pieces: [&[u8]; 6] = [
         b"NOGROUP No such key '",
         key,
         b"' or consumer group '",
@@ -101,15 +102,18 @@ pub(super) struct Propagated<'a> {
 impl Propagated<'_> {
     /// An entry is pending as it is: the claim says when, for whom and how often it was delivered,
     /// and up to where the group has read.
-    pub(super) fn claim(&self, cx: &mut crate::keyspace::effects::Effects, group: &Group, id: StreamId) {
-        if !cx.propagates() {
+    pub(super) fn claim(&self, effects: &mut Effects, group: &Group, id: StreamId) {
+        if !effects.propagates() {
             return;
         }
         let nack = *group.nack(id).expect("the entry is pending");
         let consumer = group.consumer(nack.consumer).name();
         let (id, last_id) = (id.to_string(), group.last_id().to_string());
-        let (time, count) = (nack.delivery_time_ms.to_string(), nack.delivery_count.to_string());
-        cx.rewrite(&[
+        let (time, count) = (
+            nack.delivery_time_ms.to_string(),
+            nack.delivery_count.to_string(),
+        );
+        effects.rewrite(&[
             b"XCLAIM",
             self.key,
             self.group,
@@ -127,14 +131,22 @@ impl Propagated<'_> {
         ]);
     }
 
+    /// A consumer was created that will have nothing pending.
+    pub(super) fn new_consumer(&self, effects: &mut Effects, consumer: &[u8]) {
+        effects.rewrite(&[b"XGROUP", b"CREATECONSUMER", self.key, self.group, consumer]);
+    }
+
     /// How far the group has read.
-    pub(super) fn last_id(&self, cx: &mut crate::keyspace::effects::Effects, group: &Group) {
-        if !cx.propagates() {
+    pub(super) fn last_id(&self, effects: &mut Effects, group: &Group) {
+        if !effects.propagates() {
             return;
         }
         let last_id = group.last_id().to_string();
-        let read = group.entries_read().map_or(-1, |read| read as i64).to_string();
-        cx.rewrite(&[
+        let read = group
+            .entries_read()
+            .map_or(-1, |read| read as i64)
+            .to_string();
+        effects.rewrite(&[
             b"XGROUP",
             b"SETID",
             self.key,
