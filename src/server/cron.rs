@@ -2,6 +2,7 @@
 
 use crate::base::{alloc, clock, sys};
 use crate::keyspace::expire;
+use crate::server::blocked;
 use crate::server::gate;
 use crate::server::info;
 use crate::server::reactions;
@@ -29,6 +30,7 @@ pub fn run(server: &mut Server) -> i64 {
             expire_cycle(server);
             expire_fields(server);
             reactions::run_unasked(server);
+            blocked::serve(server);
         }
         if server.unusual & gate::unusual::TRACKING_FULL != 0 {
             tracking::limit(server);

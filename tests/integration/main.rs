@@ -16,3 +16,4 @@ mod misbehaving;
 mod process;
 mod protocol;
 mod resp;
+mod stream;
