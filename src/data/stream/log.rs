@@ -13,7 +13,7 @@ use std::iter::FusedIterator;
 /// The entries.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
-    nodes: IdMap<Node>,
+    pub(super) nodes: IdMap<Node>,
     /// The entries that are not deleted.
     len: u64,
     /// The ID of the first of them, 0-0 if there is none.
@@ -22,7 +22,7 @@ pub struct Log {
     max_deleted_id: StreamId,
     entries_added: u64,
     /// Bytes allocated for the nodes' contents.
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 /// Why an entry is not added.

@@ -804,3 +804,155 @@ fn ids_end_at_the_maximum() {
     let zero = Log::default().append(StreamId::MIN, std::iter::empty(), Limits::default());
     assert_eq!(zero, Err(AppendError::Order));
 }
+
+/// What is wrong with a node, beside that what is right passes.
+#[test]
+fn checks_name_the_fault() {
+    use crate::data::listpack::ListpackBuf;
+    let check = |text: &str, expected: Result<(), Fault>| {
+        let mut pack = ListpackBuf::new();
+        text.split_whitespace()
+            .for_each(|word| pack.push_back(word.as_bytes()));
+        let bytes = pack.into_vec();
+        assert_eq!(node::check(id(5, 5), &bytes), expected, "{text}");
+    };
+    let entry = |index| Err(Fault::Entry { index });
+    let order = |index| Err(Fault::Order { index });
+    check("1 0 1 a 0  2 0 0 v 4", Ok(()));
+    check("1 1 1 a 0  2 0 0 v 4  1 1 -5 1 b w 6", Ok(()));
+    check("0 1 0 0  3 7 0 3", Ok(()));
+    check("", Err(Fault::Head));
+    check("1 0", Err(Fault::Head));
+    check("1 -1 1 a 0  2 0 0 v 4", Err(Fault::Head));
+    check("x 0 1 a 0  2 0 0 v 4", Err(Fault::Head));
+    check("1 0 9 a 0  2 0 0 v 4", Err(Fault::Head));
+    check("1 0 1 a 1  2 0 0 v 4", Err(Fault::Head));
+    check("1 0 9223372036854775807 a 0", Err(Fault::Head));
+    check("0 0 1 a 0", Err(Fault::Counts));
+    check("2 0 1 a 0  2 0 0 v 4", Err(Fault::Counts));
+    check("0 1 1 a 0  2 0 0 v 4", Err(Fault::Counts));
+    check("1 0 1 a 0  4 0 0 v 4", entry(0));
+    check("1 0 1 a 0  2 0 0 v 5", entry(0));
+    check("1 0 1 a 0  2 0 0 v", entry(0));
+    check("1 0 1 a 0  2 0 x v 4", entry(0));
+    check("1 0 1 a 0  0 0 0 1 b w 7", entry(0));
+    check("1 0 1 a 0  0 0 0 -1 b w 6", entry(0));
+    check("1 0 1 a 0  0 0 0 9223372036854775807 b w 6", entry(0));
+    check("2 0 1 a 0  2 0 0 v 4  2 1", entry(1));
+    check("1 0 1 a 0  2 0 -1 v 4", order(0));
+    check("2 0 1 a 0  2 0 1 v 4  2 0 1 v 4", order(1));
+    check("2 0 1 a 0  2 1 0 v 4  2 0 9 v 4", order(1));
+    let short = Err(Fault::Listpack(crate::data::listpack::Fault::Short));
+    assert_eq!(node::check(id(5, 5), b""), short);
+}
+
+#[test]
+fn nodes_of_a_snapshot_are_in_order() {
+    let mut source = Log::default();
+    for n in 1..=3 {
+        append(&mut source, id(n, 0), &["a", "1"], limits(2, 0));
+    }
+    let nodes: Vec<_> = source
+        .nodes()
+        .map(|(id, bytes)| (id, bytes.to_vec()))
+        .collect();
+    let mut log = Log::default();
+    assert_eq!(log.push_node(nodes[0].0, nodes[0].1.clone()), Ok(()));
+    for late in [id(1, 0), id(2, 0)] {
+        assert_eq!(log.push_node(late, nodes[1].1.clone()), Err(Fault::Node));
+    }
+    assert_eq!(log.push_node(nodes[1].0, nodes[1].1.clone()), Ok(()));
+    let counters = |ms| Counters {
+        last_id: id(ms, 0),
+        ..Counters::default()
+    };
+    assert!(!log.restore(counters(2)));
+    assert!(log.restore(counters(3)));
+    assert_eq!((log.len(), log.first_id()), (3, id(1, 0)));
+}
+
+/// The shape that the memory of streams is judged by: `XADD st * temp N hum N`.
+#[test]
+fn a_long_stream_is_small() {
+    let (count, a_millisecond) = (200_000, 300);
+    let mut stream = Stream::new();
+    for n in 0..count {
+        let (temp, hum) = ((n % 40).to_string(), (n % 90).to_string());
+        let id = id(1_700_000_000_000 + n / a_millisecond, n % a_millisecond);
+        append(
+            &mut stream.log,
+            id,
+            &["temp", &temp, "hum", &hum],
+            Limits::default(),
+        );
+    }
+    let each = stream.allocated() as f64 / count as f64;
+    println!(
+        "{each:.2} bytes an entry, in {} nodes",
+        stream.log.node_count()
+    );
+    assert!(each <= 13.5, "{each} bytes an entry");
+
+    let group = stream
+        .groups
+        .create(GROUP, StreamId::MIN, None)
+        .expect("a new one");
+    let consumer = group.create_consumer(b"consumer", 0).expect("a new one");
+    for entry in stream.log.range(StreamId::MIN, StreamId::MAX) {
+        group.deliver(entry.id, consumer, 0);
+    }
+    let each = stream.groups.allocated() as f64 / count as f64;
+    println!("{each:.2} bytes a pending entry");
+    assert!(each <= 58.0, "{each} bytes a pending entry");
+}
+
+#[test]
+fn what_a_stream_says_it_takes_it_takes() {
+    let mut stream = Stream::new();
+    let check = |stream: &Stream| {
+        let bytes: usize = stream
+            .log
+            .nodes
+            .iter_from(StreamId::MIN)
+            .map(|(_, node)| node.allocated())
+            .sum();
+        assert_eq!(stream.log.bytes, bytes);
+    };
+    for n in 1..2000u64 {
+        let value = "x".repeat((n * n % 700) as usize);
+        append(
+            &mut stream.log,
+            id(n, 0),
+            &["field", &value],
+            Limits::default(),
+        );
+        if n % 3 == 0 {
+            stream.log.delete(id(n / 2, 0));
+        }
+        if n % 100 == 0 {
+            let keep = Keep::Newest(500);
+            stream.log.trim(Trim {
+                keep,
+                approximate: n % 200 == 0,
+                limit: 0,
+            });
+            check(&stream);
+        }
+    }
+    // A node that another has followed has no room left over.
+    let sizes = stream
+        .log
+        .nodes
+        .iter_from(StreamId::MIN)
+        .map(|(_, node)| (node.bytes().len(), node.allocated()));
+    let closed = stream.log.node_count() - 1;
+    for (len, allocated) in sizes.take(closed) {
+        assert_eq!(allocated, crate::base::alloc::class_size(len, 1));
+    }
+    stream.log.trim(Trim {
+        keep: Keep::Newest(0),
+        approximate: false,
+        limit: 0,
+    });
+    assert_eq!((stream.log.bytes, stream.log.allocated()), (0, 0));
+}
