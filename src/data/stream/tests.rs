@@ -842,8 +842,41 @@ fn checks_name_the_fault() {
     check("1 0 1 a 0  2 0 -1 v 4", order(0));
     check("2 0 1 a 0  2 0 1 v 4  2 0 1 v 4", order(1));
     check("2 0 1 a 0  2 1 0 v 4  2 0 9 v 4", order(1));
+    check("1 1 1 a 0  3 1 0 v 4  2 0 9 v 4", Ok(()));
     let short = Err(Fault::Listpack(crate::data::listpack::Fault::Short));
     assert_eq!(node::check(id(5, 5), b""), short);
+}
+
+/// The last ID can be set back behind deleted entries, whose places are then among greater IDs.
+#[test]
+fn ids_may_be_set_back_behind_deleted_entries() {
+    let mut log = Log::default();
+    for n in [1, 2, 9, 10] {
+        append(&mut log, id(n, 0), &["a", "1"], limits(4, 0));
+    }
+    assert!(log.delete(id(9, 0)) && log.delete(id(10, 0)));
+    log.set_last_id(id(2, 0));
+    for n in [3, 4, 5] {
+        append(&mut log, id(n, 0), &["a", "1"], limits(5, 0));
+    }
+    check_restored(&log);
+    assert_eq!(log.node_count(), 2);
+    assert!(log.contains(id(3, 0)) && log.contains(id(5, 0)) && !log.contains(id(9, 0)));
+    assert_eq!(log.range(id(3, 0), id(4, 0)).count(), 2);
+    assert_eq!(log.range_back(id(2, 0), id(3, 0)).count(), 2);
+
+    // A node of nothing but deleted entries goes when the IDs begin before it again.
+    let mut log = Log::default();
+    for command in ["add 5-0 a 1", "add 6-0 a 1", "del 6-0", "trim MINID 6-0"] {
+        run(&mut log, command, limits(4, 0));
+    }
+    assert_eq!((log.len(), log.node_count()), (0, 1));
+    log.set_last_id(id(1, 0));
+    append(&mut log, id(2, 0), &["a", "1"], limits(4, 0));
+    assert_eq!(
+        (log.len(), log.node_count(), log.first_id()),
+        (1, 1, id(2, 0))
+    );
 }
 
 #[test]
