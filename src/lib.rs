@@ -12,10 +12,17 @@
 //! - [`base`]: numbers, patterns, clocks, randomness, the keyed hash, the two allocators, and behind
 //!   [`base::sys`] every system call that Rust's library does not make for us.
 //! - [`data`]: structures that know nothing of a server; first of all the hash [`table`](data::table)
-//!   of 64-byte buckets that grows by one bucket at a time.
+//!   of 64-byte buckets that grows by one bucket at a time. On it stand the big set, hash and sorted set
+//!   ([`members`](data::members), [`fields`](data::fields), [`sorted`](data::sorted), the last with a counted
+//!   B+ tree beside it), with one allocation an element. Small collections are runs of bytes, equal to
+//!   Redis's: the [`listpack`](data::listpack) and the [`intset`](data::intset); a big list is a
+//!   [`quicklist`](data::quicklist) of listpacks.
 //! - [`keyspace`]: an [`entry`](keyspace::entry) is one allocation of header, expiry, key and value; a
 //!   [`db`](keyspace::db) is a table of entries; [`effects`](keyspace::effects) are what a command says
-//!   it did.
+//!   it did. A file a type ([`list`](keyspace::list), [`set`](keyspace::set), [`hash`](keyspace::hash),
+//!   [`zset`](keyspace::zset)) hides its forms from the commands: *packed* in the entry, or *big* behind a
+//!   pointer. A command changes a collection through [`Db::edit`](keyspace::Db::edit), which takes it out
+//!   of its entry and puts it back in whichever form it has then.
 //! - [`resp`]: requests are cut in place, replies are written once, into one buffer for many clients.
 //! - [`server`]: state and configuration, clients, the declarative [`command`](server::command), the
 //!   [`gate`](server::gate) where every reason to refuse a request is checked once, and
@@ -36,12 +43,19 @@
 //! cycle counter ends a command and begins the next. After the batch, each client is sent its part of
 //! the replies in one call; what its socket does not take is queued with the client.
 //!
+//! A handler that finds nothing may wish to wait: its client is parked under the keys it waits for
+//! ([`server::blocked`]), and whoever makes one of them come to be has its request run again, after their own.
+//! What the events of a command lead to is carried out in one place ([`server::reactions`]), and what other
+//! clients are sent because of it finds its place among their replies (`Server::deliveries`).
+//!
 //! # Invariants
 //!
 //! - A key is hashed once a request, and looked at in one chain of buckets, mostly a single one, and one entry.
 //! - GET, SET and their like allocate nothing but what the data set keeps; `tests/allocations.rs` counts.
 //! - No step of the table is proportional to its size: the table grows and shrinks by single
-//!   buckets, and what is too big to free at once goes to a thread that only frees.
+//!   buckets, and what is too big to free at once goes to a thread that only frees, whether or not the
+//!   command asked for that.
+//! - A client that waits for a key costs nothing until that key comes to be.
 //! - A client owns a buffer only while a request of its is incomplete (and until the next upkeep) or a
 //!   reply unsent, and limits bound both.
 //! - `used_memory` is the sum of two exact counters: the global allocator's and the slab heap's.

@@ -8,6 +8,8 @@ use crate::resp::request::Argv;
 use crate::server::client::{Closing, ReplyMode, unusual};
 use crate::server::command::*;
 use crate::server::cx::ServerCx;
+use crate::server::multi;
+use crate::server::pubsub;
 use crate::server::state::VERSION;
 
 const G: Group = Group::Connection;
@@ -53,13 +55,13 @@ pub static COMMANDS: &[Command] = &[
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
     cmd("quit", -1, Server(quit))
         .group(G)
-        .flags(ALWAYS)
+        .flags(ALWAYS | NOT_QUEUED)
         .doc("Ends the connection once its replies are sent.", "O(1)")
         .deprecated("7.2.0", "just closing the connection"),
     cmd("reset", 1, Server(reset))
         .group(G)
         .since("6.2.0")
-        .flags(ALWAYS)
+        .flags(ALWAYS | NOT_QUEUED)
         .doc(
             "Puts the connection back into the state of a new one.",
             "O(1)",
@@ -125,6 +127,14 @@ fn echo(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 }
 
 fn ping(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let client = cx.client();
+    if client.is_subscribed() && client.proto == Proto::Resp2 && argv.len() <= 2 {
+        // A subscriber is only ever sent arrays.
+        cx.reply.array(2);
+        cx.reply.bulk(b"pong");
+        cx.reply.bulk(argv.get(1).unwrap_or_default());
+        return Ok(());
+    }
     match argv.len() {
         1 => cx.reply.simple("PONG"),
         2 => cx.reply.bulk(argv.at(1)),
@@ -156,6 +166,8 @@ fn select(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 fn reset(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     let slot = cx.slot;
     cx.server.remove_monitor(slot);
+    multi::discard(cx.server, slot);
+    pubsub::unsubscribe_all(cx.server, slot);
     let needs_password = !password(cx).is_empty();
     let client = cx.client_mut();
     client.db = 0;

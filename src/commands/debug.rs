@@ -12,9 +12,10 @@ use super::args::{integer, integer_in, is};
 use super::help;
 use crate::base::{glob, num, sys};
 use crate::data::table::{Handle, Table};
+use crate::keyspace::EntryRef;
 use crate::keyspace::db::Expiry;
 use crate::keyspace::value::NewValue;
-use crate::resp::error::{self, Outcome};
+use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
 use crate::server::config::RewriteOptions;
@@ -62,6 +63,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "htstats", arguments: (1, MANY), usage: "HTSTATS <db> [full]", text: "Tell how full the hash table of a database is.", run: htstats },
     Subcommand { name: "htstats-key", arguments: (1, MANY), usage: "HTSTATS-KEY <key> [full]", text: "The same of the hash table that <key> is kept in.", run: htstats_key },
     Subcommand { name: "leak", arguments: (1, 1), usage: "LEAK <string>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "listpack", arguments: (1, 1), usage: "LISTPACK <key>", text: "Write the elements of the listpack that <key> is kept in to the server's log.", run: listpack },
     Subcommand { name: "log", arguments: (1, 1), usage: "LOG <message>", text: "Write a warning to the server's log.", run: log },
     Subcommand { name: "object", arguments: (1, 2), usage: "OBJECT <key> [fast]", text: "Tell how the value of <key> is kept; `fast` leaves out what takes time to find out.", run: object },
     Subcommand { name: "oom", arguments: (0, MANY), usage: "OOM", text: "Crash as if there were no memory left.", run: crash_by_memory },
@@ -70,6 +72,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "pause-cron", arguments: (1, 1), usage: "PAUSE-CRON <0|1>", text: "Stop what the server does by the clock, or go on with it.", run: pause_cron },
     Subcommand { name: "populate", arguments: (1, 3), usage: "POPULATE <count> [<prefix>] [<size>]", text: "Add <count> strings, named <prefix>:<number> (`key` if no prefix is given), of <size> bytes.\nKeys that exist stay as they are.", run: populate },
     Subcommand { name: "protocol", arguments: (1, 1), usage: "PROTOCOL <kind>", text: "Reply with a sample of a kind of reply: string, integer, double, bignum, null, array,\nset, map, attrib, push, verbatim, true, false.", run: protocol_sample },
+    Subcommand { name: "quicklist", arguments: (1, 2), usage: "QUICKLIST <key> [<0|1>]", text: "Write the nodes of the quicklist that <key> is kept in to the server's log.", run: quicklist },
     Subcommand { name: "quicklist-packed-threshold", arguments: (1, 1), usage: "QUICKLIST-PACKED-THRESHOLD <size>", text: "Keep list elements of this many bytes and more by themselves; 0 for the usual size.", run: packed_threshold },
     Subcommand { name: "replicate", arguments: (1, MANY), usage: "REPLICATE <argument> [<argument> ...]", text: NO_EFFECT, run: ignore },
     Subcommand { name: "replybuffer", arguments: (2, 2), usage: "REPLYBUFFER PEAK-RESET-TIME <NEVER|RESET|milliseconds>|RESIZING <0|1>", text: NO_EFFECT, run: replybuffer },
@@ -128,6 +131,35 @@ fn pause_cron(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     cx.server.cron_paused = is_on(argv.at(2));
     cx.reply.ok();
     Ok(())
+}
+
+/// The entry of the key that argument 2 names.
+fn entry_of<'a>(cx: &'a ServerCx<'_>, argv: Argv<'_>) -> Result<EntryRef<'a>, ErrorReply> {
+    let key = cx.server.keyspace.key(argv.at(2));
+    let db = cx.server.keyspace.db(cx.client().db);
+    Ok(db.entry(db.find(key).ok_or(error::NO_SUCH_KEY)?))
+}
+
+fn listpack(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let lines =
+        object::listpack_lines(entry_of(cx, argv)?).ok_or("ERR Not a listpack encoded object.")?;
+    write_lines(&lines);
+    cx.reply.simple("Listpack structure printed on stdout");
+    Ok(())
+}
+
+fn quicklist(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let lines = object::quicklist_lines(entry_of(cx, argv)?)
+        .ok_or("ERR Not a quicklist encoded object.")?;
+    write_lines(&lines);
+    cx.reply.simple("Quicklist structure printed on stdout");
+    Ok(())
+}
+
+fn write_lines(lines: &[String]) {
+    for line in lines {
+        tracing::warn!("{line}");
+    }
 }
 
 fn packed_threshold(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {

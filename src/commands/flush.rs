@@ -1,7 +1,7 @@
 //! Whole databases: their size, emptying and exchanging them.
 
 use super::args::{self, is};
-use crate::keyspace::effects::Flushed;
+use crate::keyspace::effects::Replaced;
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
@@ -70,7 +70,7 @@ fn flushall(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     for db in 0..cx.keyspace.count() {
         cx.effects.dirty += cx.keyspace.flush(db, lazily) as u64;
     }
-    cx.effects.flushed = Some(Flushed::All);
+    cx.effects.replaced = Some(Replaced::Flushed(0..cx.keyspace.count()));
     flushed(cx, argv);
     Ok(())
 }
@@ -78,7 +78,7 @@ fn flushall(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 fn flushdb(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let lazily = is_lazy(cx, argv)?;
     cx.effects.dirty += cx.keyspace.flush(cx.db_index, lazily) as u64;
-    cx.effects.flushed = Some(Flushed::One(cx.db_index));
+    cx.effects.replaced = Some(Replaced::Flushed(cx.db_index..cx.db_index + 1));
     flushed(cx, argv);
     Ok(())
 }
@@ -112,7 +112,7 @@ fn swapdb(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     }
     if first != second {
         cx.keyspace.swap(first as usize, second as usize);
-        cx.effects.swapped = Some((first as usize, second as usize));
+        cx.effects.replaced = Some(Replaced::Swapped(first as usize, second as usize));
     }
     cx.effects.dirty += 1;
     cx.reply.ok();

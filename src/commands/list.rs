@@ -3,6 +3,8 @@
 mod blocking;
 mod moving;
 mod position;
+#[cfg(test)]
+mod tests;
 
 use super::args::{integer, integer_between, integer_in, is};
 use super::items::reply_item;
@@ -576,27 +578,4 @@ fn lrem(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     }
     cx.reply.int(gone as i64);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::range;
-
-    #[test]
-    fn ranges() {
-        let check = |start, stop, len, expected: std::ops::Range<usize>| {
-            assert_eq!(range(start, stop, len), expected, "{start} {stop} {len}")
-        };
-        check(0, -1, 3, 0..3);
-        check(0, 0, 3, 0..1);
-        check(-2, -1, 3, 1..3);
-        check(-100, 100, 3, 0..3);
-        check(2, 1, 3, 0..0);
-        check(3, 5, 3, 0..0);
-        check(-1, -2, 3, 0..0);
-        check(0, -4, 3, 0..0);
-        check(i64::MIN, i64::MAX, 3, 0..3);
-        check(i64::MAX, i64::MIN, 3, 0..0);
-        check(0, -1, 0, 0..0);
-    }
 }

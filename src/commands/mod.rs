@@ -24,6 +24,7 @@ mod lolwut;
 mod memory;
 mod module;
 mod object;
+mod pubsub;
 mod scan;
 mod scan_options;
 mod server;
@@ -36,6 +37,7 @@ mod string;
 mod table_tests;
 #[cfg(test)]
 mod testing;
+mod transactions;
 mod zset;
 
 pub use families::{FAMILIES, exists};

@@ -4,6 +4,7 @@
 //! (`server::exec`) does what follows from it, and only as far as anybody listens.
 
 use super::value::Type;
+use std::ops::Range;
 
 /// Classes of keyspace events, as `notify-keyspace-events` selects them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +34,9 @@ pub enum Class {
     KeyMiss = 1 << 11,
 }
 
+/// The classes of events that say nothing of a change to a key that was there, or is stated of itself.
+const NO_CHANGE: u32 = Class::KeyMiss as u32 | Class::New as u32;
+
 /// A keyspace event.
 pub struct Event {
     /// Its class.
@@ -43,6 +47,14 @@ pub struct Event {
     pub db: usize,
     /// The key.
     pub key: Box<[u8]>,
+}
+
+impl Event {
+    /// Whether it says that the key was changed.
+    #[inline]
+    pub fn is_change(&self) -> bool {
+        self.class as u32 & NO_CHANGE == 0
+    }
 }
 
 /// How a command goes to the append-only file and to replicas.
@@ -81,12 +93,19 @@ pub struct Effects {
     /// Keys that came to be, got a value of another type or went: database and key. Only kept while
     /// clients wait for some.
     pub became: Vec<(usize, Box<[u8]>)>,
-    /// A database that was emptied, or all of them.
-    pub flushed: Option<Flushed>,
-    /// Databases that have changed places.
-    pub swapped: Option<(usize, usize)>,
+    /// What became of whole databases.
+    pub replaced: Option<Replaced>,
     /// What the command's client is to wait for, since there was nothing for it.
     pub wait: Option<Wait>,
+}
+
+/// A change to databases as a whole, for which no events are stated.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Replaced {
+    /// These were emptied.
+    Flushed(Range<usize>),
+    /// These two have changed places.
+    Swapped(usize, usize),
 }
 
 /// Fields of a hash that were found expired and deleted.
@@ -97,15 +116,6 @@ pub struct ExpiredFields {
     pub key: Box<[u8]>,
     /// The fields.
     pub fields: Vec<Box<[u8]>>,
-}
-
-/// What FLUSHDB and FLUSHALL emptied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Flushed {
-    /// This database.
-    One(usize),
-    /// All databases.
-    All,
 }
 
 /// A client's wish to run its command again once there is something for it.
@@ -127,7 +137,6 @@ impl Effects {
     /// Records the events of these classes from now on, and if keys are watched all that say a key was
     /// changed.
     pub fn listen(&mut self, classes: u32, keys_are_watched: bool) {
-        const NO_CHANGE: u32 = Class::KeyMiss as u32 | Class::New as u32;
         self.listening = if keys_are_watched {
             classes | !NO_CHANGE
         } else {
@@ -240,10 +249,13 @@ impl Effects {
     /// Whether something is left to do once the command is through.
     #[inline]
     pub fn has_aftermath(&self) -> bool {
-        self.wait.is_some()
-            || !self.became.is_empty()
-            || self.swapped.is_some()
-            || self.flushed.is_some()
+        self.wait.is_some() || !self.became.is_empty()
+    }
+
+    /// Whether something happened that others may want to know.
+    #[inline]
+    pub fn has_reactions(&self) -> bool {
+        !self.events.is_empty() || self.replaced.is_some()
     }
 
     /// A change that removed the last element of a collection, and so its key.

@@ -335,3 +335,6 @@ impl<'a> ListRef<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,10 +9,9 @@
 
 use crate::resp::reply::Reply;
 use crate::resp::request::{Argv, Limits, Parsed, ProtocolError, Span, parse};
-use crate::server::client::{Slot, unusual as client_unusual};
+use crate::server::client::Slot;
 use crate::server::cx::KeyHashes;
 use crate::server::exec::{self, Done};
-use crate::server::gate;
 use crate::server::registry::Resolved;
 use crate::server::state::Server;
 
@@ -25,6 +24,17 @@ const HASHES_MAX: usize = 64;
 const GROUP: usize = 16;
 /// Replies beyond this are sent before the next request runs.
 const REPLY_BYTES_MAX: usize = 1 << 20;
+
+/// Deliveries beyond this are made before the next request runs.
+const DELIVERIES_MAX: usize = 1 << 16;
+
+/// Whether what the requests of a client caused others to be sent must be sent before its next one runs:
+/// because it may itself be among those, and what it is sent has its place among its replies, or because
+/// it has become much.
+#[cold]
+fn must_deliver(server: &Server, slot: Slot) -> bool {
+    server.deliveries.len() > DELIVERIES_MAX || server.clients.at(slot).is_listening()
+}
 
 /// A request, cut but not run.
 struct Frame {
@@ -238,10 +248,9 @@ impl Batch {
                     return Ran::Parked(next.map_or(region.rest, |f| f.at)..region.rest);
                 }
             }
-            // What a monitor is shown from now on must not overtake the reply to its MONITOR.
-            let is_monitor = server.unusual & gate::unusual::MONITORS != 0
-                && server.clients.at(region.slot).unusual & client_unusual::MONITOR != 0;
-            if reply.len() > enough || is_monitor {
+            if reply.len() > enough
+                || (!server.deliveries.is_empty() && must_deliver(server, region.slot))
+            {
                 return Ran::UpTo(i + 1 - region.frames.0);
             }
         }

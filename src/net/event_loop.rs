@@ -37,6 +37,9 @@ const REPLY_KEEP_MAX: usize = 4 << 20;
 /// Connections accepted in one iteration.
 const ACCEPTS_MAX: usize = 1000;
 
+/// What is queued for a client beside its replies is sent at once if it is more than this.
+const DELIVER_MAX: usize = 64 << 10;
+
 /// Slices of one write.
 const IOV_MAX: usize = 1024;
 
@@ -479,9 +482,16 @@ impl EventLoop {
             if let Some(client) = self.server.clients.get_mut(slot)
                 && client.closing.is_none()
             {
+                let was_empty = client.out.is_empty();
                 client.out.push(bytes);
+                let is_much = client.out.bytes() > DELIVER_MAX;
                 limits::check_output(&mut self.server, slot);
-                self.server.attend(slot);
+                // A client with output is either attended to already, or when its socket has room.
+                if was_empty {
+                    self.server.attend(slot);
+                } else if is_much {
+                    self.flush(slot);
+                }
             }
         }
         self.server.deliveries = deliveries;

@@ -120,6 +120,9 @@ pub const NO_PERM_CHANNEL: ErrorReply =
 /// EXEC after an error while queueing.
 pub const EXEC_ABORT: ErrorReply =
     ErrorReply::Fixed("EXECABORT Transaction discarded because of previous errors.");
+/// A command that cannot be part of a transaction.
+pub const NOT_IN_MULTI: ErrorReply =
+    ErrorReply::Fixed("ERR Command not allowed inside a transaction");
 /// A write on a replica.
 pub const READ_ONLY: ErrorReply =
     ErrorReply::Fixed("READONLY You can't write against a read only replica.");
@@ -164,6 +167,14 @@ pub const TIMEOUT_NEGATIVE: ErrorReply = ErrorReply::Fixed("ERR timeout is negat
 /// The expiry that `command` (lower case) was given is out of range.
 pub fn invalid_expire(command: &str) -> ErrorReply {
     ErrorReply::Text(format!("ERR invalid expire time in '{command}' command"))
+}
+
+/// A command that a subscribed client cannot run.
+pub fn in_subscriber_mode(name: &str) -> ErrorReply {
+    ErrorReply::Text(format!(
+        "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+         context"
+    ))
 }
 
 /// `name` (lower case; `container|subcommand`) was called with too few or too many arguments.

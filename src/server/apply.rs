@@ -7,7 +7,7 @@ use crate::server::config::{
     Apply, Choice, LogLevel, OomScoreAdj, RewriteOptions, SetContext, SetError, rewrite_file,
 };
 use crate::server::state::Server;
-use crate::server::{crash, gate, log, supervise};
+use crate::server::{crash, gate, log, reactions, supervise};
 
 impl Server {
     /// Brings everything in line with the configuration that the server starts with.
@@ -102,6 +102,10 @@ impl Server {
                 self.warn_of_small_maxmemory();
                 Ok(())
             }
+            Apply::Events => {
+                reactions::note_listeners(self);
+                Ok(())
+            }
             Apply::OomScore => self
                 .apply_oom_score()
                 .map_err(|_| "Failed to set current oom_score_adj. Check server logs.".into()),
@@ -116,7 +120,6 @@ impl Server {
             | Apply::ClientEviction
             | Apply::Cluster
             | Apply::Defrag
-            | Apply::Events
             | Apply::Hz
             | Apply::JemallocThread
             | Apply::LocaleCollate

@@ -12,7 +12,7 @@
 //! Parked clients cost nothing but memory: nobody looks through them. Waits with a timeout are kept in
 //! order of their ends.
 
-use crate::keyspace::effects::{Flushed, Wait};
+use crate::keyspace::effects::Wait;
 use crate::keyspace::value::Type;
 use crate::resp::argv::OwnedArgv;
 use crate::resp::error::ErrorReply;
@@ -24,6 +24,7 @@ use crate::server::exec;
 use crate::server::registry::CommandId;
 use crate::server::state::Server;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 
 /// What a parked client waits for.
 pub struct Parked {
@@ -126,14 +127,6 @@ impl Blocked {
         self.clients -= 1;
         self.on_loss -= usize::from(parked.on_loss);
     }
-
-    /// The keys of a database that somebody waits for are looked at next, in no order.
-    fn note_all(&mut self, db: usize) {
-        if let Some(queues) = self.queues.get(&db) {
-            let keys = queues.keys().map(|key| (db, key.clone()));
-            self.ready.extend(keys);
-        }
-    }
 }
 
 /// Parks the client whose request found nothing.
@@ -211,25 +204,28 @@ pub fn serve(server: &mut Server) {
     }
 }
 
-/// The keys of two databases have changed places: those that are there now may serve somebody.
+/// The keys of two databases have changed places: those that are there now may serve somebody, those that
+/// are not are lost.
 pub fn note_swap(server: &mut Server, first: usize, second: usize) {
     for db in [first, second] {
-        server.blocked.note_all(db);
+        note_all(server, db);
     }
 }
 
-/// All keys of a database, or of all of them, are gone: those who wait for what they had are told.
-pub fn note_flush(server: &mut Server, flushed: Flushed) {
-    if server.blocked.on_loss == 0 {
-        return;
-    }
-    match flushed {
-        Flushed::One(db) => server.blocked.note_all(db),
-        Flushed::All => {
-            for db in 0..server.keyspace.count() {
-                server.blocked.note_all(db);
-            }
+/// All keys of these databases are gone: those who wait for what they had are told.
+pub fn note_flush(server: &mut Server, databases: Range<usize>) {
+    if server.blocked.on_loss > 0 {
+        for db in databases {
+            note_all(server, db);
         }
+    }
+}
+
+/// Has all keys of a database looked at that somebody waits for.
+fn note_all(server: &mut Server, db: usize) {
+    if let Some(queues) = server.blocked.queues.get(&db) {
+        let keys = queues.keys().map(|key| (db, key.clone()));
+        server.effects.became.extend(keys);
     }
 }
 

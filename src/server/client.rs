@@ -3,6 +3,8 @@
 use crate::resp::reply::Proto;
 use crate::resp::request::Progress;
 use crate::server::blocked::Parked;
+use crate::server::multi::Transaction;
+use crate::server::pubsub::{Kind, Subscriptions};
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -60,6 +62,10 @@ pub mod unusual {
     pub const REPLY_MODE: u32 = 1 << 1;
     /// It receives every command (MONITOR).
     pub const MONITOR: u32 = 1 << 2;
+    /// It is inside MULTI.
+    pub const MULTI: u32 = 1 << 3;
+    /// It listens to channels or patterns.
+    pub const SUBSCRIBED: u32 = 1 << 8;
 }
 
 /// A connected client.
@@ -88,6 +94,10 @@ pub struct Client {
     pub postponed: bool,
     /// What its command waits for, if it does.
     pub parked: Option<Box<Parked>>,
+    /// What it queued since MULTI and watches, if it does either.
+    pub transaction: Option<Box<Transaction>>,
+    /// The channels and patterns that it listens to; `None` if there are none.
+    pub subscriptions: Option<Box<Subscriptions>>,
     /// When it connected, in milliseconds of the Unix clock.
     pub created_ms: i64,
     /// When it last sent something.
@@ -162,6 +172,8 @@ impl Client {
             can_redirect: false,
             postponed: false,
             parked: None,
+            transaction: None,
+            subscriptions: None,
             created_ms: now_ms,
             active_ms: now_ms,
             soft_limit_since_ms: None,
@@ -194,6 +206,31 @@ impl Client {
     #[inline]
     pub fn is_held(&self) -> bool {
         self.postponed || self.parked.is_some()
+    }
+
+    /// Whether it is inside MULTI.
+    #[inline]
+    pub fn is_in_multi(&self) -> bool {
+        self.unusual & unusual::MULTI != 0
+    }
+
+    /// Whether it listens to channels or patterns.
+    #[inline]
+    pub fn is_subscribed(&self) -> bool {
+        self.unusual & unusual::SUBSCRIBED != 0
+    }
+
+    /// Whether it may be sent something that is no reply to a request of its own, which must keep its
+    /// place among its replies.
+    #[inline]
+    pub fn is_listening(&self) -> bool {
+        self.unusual & (unusual::SUBSCRIBED | unusual::MONITOR) != 0
+    }
+
+    /// How many topics of a kind it listens to.
+    pub fn subscribed_to(&self, kind: Kind) -> usize {
+        let subscriptions = self.subscriptions.as_deref();
+        subscriptions.map_or(0, |all| all.count(kind))
     }
 
     /// Whether it connects from this machine.

@@ -2,6 +2,7 @@
 
 use crate::resp::reply::Proto;
 use crate::server::client::{Client, Closing, Endpoint, unusual};
+use crate::server::pubsub::Kind;
 use crate::server::state::Server;
 
 /// The line, without a line end. `request_bytes` is the size of the client's request in progress.
@@ -23,10 +24,20 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
         .reply_peak
         .next_power_of_two()
         .clamp(1 << 10, 16 << 10);
-    let total = size_of::<Client>() + client.query.capacity() + out_bytes + request_bytes;
+    let transaction = client.transaction.as_deref();
+    let multi_bytes = transaction.map_or(0, |t| t.queue_bytes());
+    let queued = match transaction {
+        Some(transaction) if client.is_in_multi() => transaction.len() as i64,
+        _ => -1,
+    };
+    let total = size_of::<Client>()
+        + client.query.capacity()
+        + out_bytes
+        + request_bytes
+        + transaction.map_or(0, |t| t.heap_bytes());
     format!(
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub=0 psub=0 ssub=0 multi=-1 watch=0 \
-         qbuf={} qbuf-free={query_free} argv-mem={request_bytes} multi-mem=0 rbs={reply_room} rbp={} obl=0 oll={out_chunks} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub={} psub={} ssub={} multi={} watch={} \
+         qbuf={} qbuf-free={query_free} argv-mem={request_bytes} multi-mem={multi_bytes} rbs={reply_room} rbp={} obl=0 oll={out_chunks} \
          omem={out_bytes} tot-mem={total} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} \
          tot-net-in={} tot-net-out={} tot-cmds={}",
         client.id,
@@ -39,6 +50,11 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
         flags(client),
         if client.can_redirect { "r" } else { "" },
         client.db,
+        client.subscribed_to(Kind::Channel),
+        client.subscribed_to(Kind::Pattern),
+        client.subscribed_to(Kind::Shard),
+        queued,
+        transaction.map_or(0, |t| t.watched()),
         client.query.len(),
         client.reply_peak,
         if client.out.is_empty() { "r" } else { "rw" },
@@ -58,8 +74,18 @@ fn flags(client: &Client) -> String {
     if client.unusual & unusual::MONITOR != 0 {
         flags.push('O');
     }
+    if client.is_subscribed() {
+        flags.push('P');
+    }
+    if client.is_in_multi() {
+        flags.push('x');
+    }
     if client.is_held() {
         flags.push('b');
+    }
+    let transaction = client.transaction.as_ref();
+    if transaction.is_some_and(|transaction| transaction.is_touched()) {
+        flags.push('d');
     }
     if client.closing == Some(Closing::AfterReplies) {
         flags.push('c');

@@ -52,6 +52,9 @@ pub const MOVABLE_KEYS: Flags = 1 << 18;
 /// Access is not recorded by the touched keys' clocks (TOUCH aside, introspection).
 pub const NO_MANDATORY_KEYS: Flags = 1 << 19;
 
+/// Runs at once inside MULTI, where others are queued.
+pub const NOT_QUEUED: Flags = 1 << 20;
+
 /// The flags that COMMAND INFO shows, in its order.
 pub const FLAG_NAMES: &[(Flags, &str)] = &[
     (WRITE, "write"),
@@ -533,6 +536,16 @@ impl Command {
             .filter(|(on, _)| *on)
             .map(|(_, category)| category);
         implied.fold(self.categories | by_group, |all, category| all | category)
+    }
+
+    /// Whether it is of those that begin or end subscriptions, whose replies are messages.
+    pub fn is_subscribing(&self) -> bool {
+        self.flags & (PUBSUB | NOSCRIPT) == PUBSUB | NOSCRIPT
+    }
+
+    /// Whether a client that speaks RESP2 may run it while it is subscribed.
+    pub fn runs_in_subscriber_mode(&self) -> bool {
+        self.is_subscribing() || matches!(self.name, "ping" | "quit" | "reset")
     }
 
     /// Whether a request of this many arguments is one.

@@ -11,6 +11,7 @@ use crate::server::crash;
 use crate::server::cx::{KeyHashes, ServerCx};
 use crate::server::gate::{self, Verdict};
 use crate::server::monitor;
+use crate::server::multi;
 use crate::server::reactions;
 use crate::server::registry::{CommandId, Resolved};
 use crate::server::slowlog::{self, Kind};
@@ -43,28 +44,39 @@ pub fn request(
             return hang_up(server, slot);
         }
         let refusal = gate::unresolved(server, resolved, argv);
-        return refuse(server, reply, slot, None, refusal);
+        return refuse(server, reply, slot, None, argv, refusal);
     };
     server.clients.at_mut(slot).last_command = Some(id);
     let command = server.commands.get(id).command;
     match gate::admit(server, slot, command, argv) {
         Verdict::Run => {}
-        Verdict::Reject(refusal) => return refuse(server, reply, slot, Some(id), refusal),
+        Verdict::Queue => return queue(server, reply, slot, id, argv),
+        Verdict::Reject(refusal) => return refuse(server, reply, slot, Some(id), argv, refusal),
         Verdict::Postpone => return Done::Postponed,
     }
     call(server, reply, slot, id, argv, hashes);
     let parked = server.effects.has_aftermath() && aftermath(server, slot, id, argv);
-    if server.unusual & gate::unusual::MONITORS != 0 && command.flags & (SKIP_MONITOR | ADMIN) == 0
-    {
-        monitor::feed(server, slot, argv);
-    }
+    show(server, slot, id, argv);
     if parked {
         return Done::Parked;
     }
-    if server.clients.at(slot).unusual & client_unusual::REPLY_MODE != 0 && silence(server, slot) {
+    if server.clients.at(slot).unusual & client_unusual::REPLY_MODE != 0
+        && silence(server, slot)
+        && !command.is_subscribing()
+    {
         reply.rollback(start);
     }
     Done::Answered
+}
+
+/// Shows a command that has run to those who asked for all of them.
+#[inline]
+pub fn show(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) {
+    if server.unusual & gate::unusual::MONITORS != 0
+        && server.commands.get(id).command.flags & (SKIP_MONITOR | ADMIN) == 0
+    {
+        monitor::feed(server, slot, argv);
+    }
 }
 
 /// What follows from a client's command once it is through: it waits, or others wait no longer.
@@ -75,12 +87,6 @@ fn aftermath(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) -> 
     let parked = wait.is_some();
     if let Some(wait) = wait {
         blocked::park(server, slot, id, argv, wait);
-    }
-    if let Some((first, second)) = server.effects.swapped.take() {
-        blocked::note_swap(server, first, second);
-    }
-    if let Some(flushed) = server.effects.flushed.take() {
-        blocked::note_flush(server, flushed);
     }
     blocked::serve(server);
     parked
@@ -133,10 +139,10 @@ fn finish(
     reply_bytes: u64,
 ) {
     let nanoseconds = server.advance_time_to(clock::ticks());
-    server.dirty += server.effects.dirty;
-    if !server.effects.events.is_empty() {
+    if server.effects.has_reactions() {
         reactions::run(server, Some(slot));
     }
+    server.dirty += server.effects.dirty;
     if server.effects.wait.is_some() {
         // It counts when it has run to its end. What it did before (keys found expired, a consumer
         // created) is done.
@@ -232,6 +238,25 @@ fn hang_up(server: &mut Server, slot: Slot) -> Done {
     Done::Answered
 }
 
+/// Queues a request inside MULTI.
+#[cold]
+fn queue(
+    server: &mut Server,
+    reply: &mut Reply,
+    slot: Slot,
+    id: CommandId,
+    argv: Argv<'_>,
+) -> Done {
+    let start = reply.mark();
+    let flags = server.commands.get(id).command.flags;
+    multi::queue(server.clients.at_mut(slot), id, flags, argv);
+    reply.simple("QUEUED");
+    if server.clients.at(slot).unusual & client_unusual::REPLY_MODE != 0 && silence(server, slot) {
+        reply.rollback(start);
+    }
+    Done::Answered
+}
+
 /// Answers a request that does not run.
 #[cold]
 fn refuse(
@@ -239,12 +264,21 @@ fn refuse(
     reply: &mut Reply,
     slot: Slot,
     id: Option<CommandId>,
+    argv: Argv<'_>,
     refusal: ErrorReply,
 ) -> Done {
     let start = reply.mark();
+    let command = id.map(|id| server.commands.get(id).command);
+    let refusal = multi::note_refusal(server, slot, command, refusal);
     answer_error(server, reply, &refusal);
     if let Some(id) = id {
         server.commands.stats_mut(id).rejected += 1;
+    }
+    if let Some(id) = id
+        && command.is_some_and(multi::is_exec)
+    {
+        // Monitors were shown the MULTI.
+        show(server, slot, id, argv);
     }
     if server.clients.at(slot).unusual & client_unusual::REPLY_MODE != 0 && silence(server, slot) {
         reply.rollback(start);

@@ -1,9 +1,11 @@
 //! Every reason to refuse or delay a request, checked once, before it runs.
 
 use crate::resp::error::{self, ErrorReply};
+use crate::resp::reply::Proto;
 use crate::resp::request::Argv;
 use crate::server::client::{Slot, unusual as client_unusual};
 use crate::server::command::{self, Command};
+use crate::server::multi;
 use crate::server::registry::Resolved;
 use crate::server::state::Server;
 
@@ -25,6 +27,8 @@ pub mod unusual {
 pub enum Verdict {
     /// It runs now.
     Run,
+    /// It runs with what else its client queues (MULTI).
+    Queue,
     /// It is refused.
     Reject(ErrorReply),
     /// It waits for the end of a pause.
@@ -54,23 +58,30 @@ fn look_closer(server: &mut Server, slot: Slot, command: &Command, argv: Argv<'_
     if command.flags & PROTECTED != 0 && !server.allows_protected(slot, command) {
         return Verdict::Reject(protected(command));
     }
+    if client.is_in_multi() && command.flags & NO_MULTI != 0 {
+        return Verdict::Reject(error::NOT_IN_MULTI);
+    }
+    let (any_flags, all_flags) = multi::admission_flags(client, command);
+    let queues = client.is_in_multi() && command.flags & NOT_QUEUED == 0;
     let is_monitor = client.unusual & client_unusual::MONITOR != 0;
-    if is_monitor && command.flags & (WRITE | READONLY | MAY_REPLICATE) != 0 {
+    if is_monitor && any_flags & (WRITE | READONLY | MAY_REPLICATE) != 0 {
         return Verdict::Reject(error::REPLICA_KEYSPACE);
     }
-    if server.unusual & unusual::LOADING != 0 && command.flags & LOADING == 0 {
-        return Verdict::Reject(error::LOADING);
-    }
-    if server.unusual & unusual::MAXMEMORY != 0
-        && !server.make_room()
-        && command.flags & DENYOOM != 0
-    {
+    if server.unusual & unusual::MAXMEMORY != 0 && !server.make_room() && any_flags & DENYOOM != 0 {
         return Verdict::Reject(error::OOM);
     }
-    if server.unusual & unusual::PAUSED != 0 && server.pause.holds(command, server.now_ms()) {
+    let client = server.clients.at(slot);
+    if client.is_subscribed() && client.proto == Proto::Resp2 && !command.runs_in_subscriber_mode()
+    {
+        return Verdict::Reject(error::in_subscriber_mode(&full_name(server, argv)));
+    }
+    if server.unusual & unusual::LOADING != 0 && all_flags & LOADING == 0 {
+        return Verdict::Reject(error::LOADING);
+    }
+    if server.unusual & unusual::PAUSED != 0 && server.pause.holds(any_flags, server.now_ms()) {
         return Verdict::Postpone;
     }
-    Verdict::Run
+    if queues { Verdict::Queue } else { Verdict::Run }
 }
 
 /// The refusal of a request whose first words lead nowhere.

@@ -1,6 +1,7 @@
 //! Limits on what a client may cost: connections, unfinished requests, unsent replies.
 
 use crate::server::client::{Client, Closing, Endpoint, Slot};
+use crate::server::config::BufferLimit;
 use crate::server::state::Server;
 
 /// A request of at most this many bytes is given room on the word of its header; a larger one as it
@@ -79,8 +80,18 @@ fn look_at_reply(server: &mut Server, slot: Slot, bytes: usize) -> bool {
     refused
 }
 
+/// The limits of a client's class.
+fn limit_of(server: &Server, client: &Client) -> BufferLimit {
+    let limits = &server.config.client_output_buffer_limit;
+    if client.is_subscribed() {
+        limits.pubsub
+    } else {
+        limits.normal
+    }
+}
+
 fn exceeds_hard_limit(server: &Server, client: &Client, waiting: usize) -> bool {
-    let limit = server.config.client_output_buffer_limit.normal.hard as usize;
+    let limit = limit_of(server, client).hard as usize;
     let is_stranger = !client.is_authenticated() && !client.was_authenticated;
     (limit != 0 && waiting > limit) || (is_stranger && waiting > STRANGER_OUTPUT_MAX)
 }
@@ -88,7 +99,7 @@ fn exceeds_hard_limit(server: &Server, client: &Client, waiting: usize) -> bool 
 /// Checks what waits to be sent to a client against its class's limits, hard and soft.
 pub fn check_output(server: &mut Server, slot: Slot) {
     let now_ms = server.now_ms();
-    let limit = server.config.client_output_buffer_limit.normal;
+    let limit = limit_of(server, server.clients.at(slot));
     let client = server.clients.at_mut(slot);
     let waiting = client.out.bytes();
     let soft = limit.soft != 0 && waiting as u64 > limit.soft;

@@ -98,7 +98,11 @@ impl Breakdown {
 /// What a client holds.
 fn client_bytes(client: &Client) -> usize {
     let parked = client.parked.as_ref().map_or(0, |p| p.heap_bytes());
-    size_of::<Client>() + client.query.capacity() + client.out.bytes() + parked
+    let transaction = client.transaction.as_ref().map_or(0, |t| t.heap_bytes());
+    let subscriptions = client.subscriptions.as_ref();
+    let subscriptions = subscriptions.map_or(0, |s| s.heap_bytes());
+    let buffers = client.query.capacity() + client.out.bytes();
+    size_of::<Client>() + buffers + parked + transaction + subscriptions
 }
 
 fn percent(part: usize, whole: usize) -> f64 {

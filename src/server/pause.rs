@@ -1,6 +1,6 @@
 //! CLIENT PAUSE: commands that wait until a time.
 
-use crate::server::command::{Command, MAY_REPLICATE, WRITE};
+use crate::server::command::{Flags, MAY_REPLICATE, WRITE};
 
 /// Which commands wait.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -34,12 +34,12 @@ impl Pause {
         self.until
     }
 
-    /// Whether a command must wait.
-    pub fn holds(&self, command: &Command, now_ms: i64) -> bool {
+    /// Whether a command with these flags must wait.
+    pub fn holds(&self, flags: Flags, now_ms: i64) -> bool {
         match self.until {
             Some((_, until)) if until <= now_ms => false,
             Some((Scope::All, _)) => true,
-            Some((Scope::Write, _)) => command.flags & (WRITE | MAY_REPLICATE) != 0,
+            Some((Scope::Write, _)) => flags & (WRITE | MAY_REPLICATE) != 0,
             None => false,
         }
     }

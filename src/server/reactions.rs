@@ -3,30 +3,53 @@
 //! Events are recorded only while somebody wants them ([`note_listeners`]), so a server whose clients use
 //! none of this pays the test of one mask an event.
 
+use crate::keyspace::effects::Replaced;
+use crate::server::blocked;
 use crate::server::client::Slot;
+use crate::server::notify;
 use crate::server::state::Server;
+use crate::server::watch;
 
 /// Brings what [`Effects`](crate::keyspace::Effects) records up to date with who wants to know.
 pub fn note_listeners(server: &mut Server) {
-    let is_any_key_watched = false;
-    server
-        .effects
-        .listen(server.config.notify_keyspace_events, is_any_key_watched);
+    let is_any_key_watched = !server.watchers.is_empty();
+    let notify_classes = notify::classes(server);
+    server.effects.listen(notify_classes, is_any_key_watched);
 }
 
-/// Carries out what follows from the events of a command of `by`, which stay recorded until the next
-/// command.
+/// Carries out what follows from the events of a command of `by`, and forgets them.
 #[cold]
 pub fn run(server: &mut Server, by: Option<Slot>) {
-    let events = std::mem::take(&mut server.effects.events);
+    let mut events = std::mem::take(&mut server.effects.events);
     tracing::trace!("{} events by {by:?}", events.len());
+    for event in events.iter().filter(|event| event.is_change()) {
+        watch::touch(server, event.class, event.db, &event.key);
+    }
+    if let Some(replaced) = server.effects.replaced.take() {
+        note_replaced(server, replaced);
+    }
+    notify::publish(server, &events);
+    events.clear();
     server.effects.events = events;
 }
 
-/// The same for what happened by the clock or for want of memory; those events are forgotten.
+/// The same for what happened by the clock or for want of memory.
 pub fn run_unasked(server: &mut Server) {
-    if !server.effects.events.is_empty() {
+    if server.effects.has_reactions() {
         run(server, None);
-        server.effects.events.clear();
+    }
+}
+
+fn note_replaced(server: &mut Server, replaced: Replaced) {
+    match replaced {
+        Replaced::Flushed(dbs) => {
+            dbs.clone().for_each(|db| watch::note_flush(server, db));
+            blocked::note_flush(server, dbs);
+        }
+        Replaced::Swapped(first, second) => {
+            watch::note_swap(server, first);
+            watch::note_swap(server, second);
+            blocked::note_swap(server, first, second);
+        }
     }
 }

@@ -14,10 +14,13 @@ use crate::server::config::Config;
 use crate::server::cx::{AccessClock, DataCx, KeyHashes};
 use crate::server::gate;
 use crate::server::latency::LatencyMonitor;
+use crate::server::multi;
 use crate::server::pause::Pause;
+use crate::server::pubsub::{self, PubSub};
 use crate::server::registry::Registry;
 use crate::server::slowlog::{CommandLogs, Kind};
 use crate::server::stats::Stats;
+use crate::server::watch::Watchers;
 use bytes::Bytes;
 use std::path::PathBuf;
 
@@ -73,6 +76,8 @@ pub struct Server {
     pub slowlog: CommandLogs,
     /// LATENCY.
     pub latency: LatencyMonitor,
+    /// Who listens to which channels.
+    pub pubsub: PubSub,
     /// Clients that run MONITOR.
     pub monitors: Vec<Slot>,
     /// Clients with output or an end that the event loop must see to.
@@ -81,6 +86,8 @@ pub struct Server {
     pub postponed: Vec<Slot>,
     /// Clients that wait for keys.
     pub blocked: Blocked,
+    /// Who watches which keys.
+    pub watchers: Watchers,
     /// What clients are sent beside the replies to their own requests, in order; the event loop puts each
     /// behind what its client was answered before.
     pub deliveries: Vec<(Slot, Bytes)>,
@@ -122,7 +129,7 @@ pub struct Server {
 
 /// Time, derived from the cheap tick counter: read once a command, at its end.
 #[derive(Clone, Copy)]
-struct Time {
+pub struct Time {
     /// The tick counter when the command in progress began.
     ticks: u64,
     /// The tick counter and the Unix clock in microseconds when the two were last compared.
@@ -166,10 +173,12 @@ impl Server {
             pause: Pause::default(),
             slowlog: CommandLogs::default(),
             latency: LatencyMonitor::default(),
+            pubsub: PubSub::default(),
             monitors: Vec::new(),
             attention: Vec::new(),
             postponed: Vec::new(),
             blocked: Blocked::default(),
+            watchers: Watchers::default(),
             deliveries: Vec::new(),
             resumed: Vec::new(),
             active_expire: true,
@@ -246,6 +255,22 @@ impl Server {
         elapsed
     }
 
+    /// The time as of the command in progress, to hold or go back to.
+    pub fn time(&self) -> Time {
+        self.time
+    }
+
+    /// To commands it stays this time, however long they take.
+    pub fn hold_time(&mut self, at: &Time) {
+        self.time.now_ms = at.now_ms;
+        self.time.access = at.access;
+    }
+
+    /// Goes back to this time of the command in progress, which then takes as long as it did.
+    pub fn set_time(&mut self, time: Time) {
+        self.time = time;
+    }
+
     /// Compares the tick counter with the Unix clock again, which others may have set.
     pub fn synchronise_time(&mut self) {
         self.time.base_ticks = clock::ticks();
@@ -279,7 +304,7 @@ impl Server {
             access: self.time.access,
             delete_expired: self.unusual & gate::unusual::PAUSED == 0,
             hashes,
-            may_wait: true,
+            may_wait: client.unusual & client::unusual::MULTI == 0,
         }
     }
 
@@ -302,6 +327,7 @@ impl Server {
 
     /// Forgets a client whose socket is gone.
     pub fn forget_client(&mut self, slot: Slot) {
+        multi::discard(self, slot);
         let forgotten = self.clients.remove(slot);
         if let Some(client) = forgotten {
             if client.postponed {
@@ -309,6 +335,9 @@ impl Server {
             }
             if let Some(parked) = client.parked {
                 blocked::forget(self, slot, &parked);
+            }
+            if let Some(subscriptions) = client.subscriptions {
+                pubsub::forget(self, &subscriptions);
             }
         }
         self.remove_monitor(slot);

@@ -1,6 +1,6 @@
 //! What happens to clients by the clock: each is looked at about once a second, a few at a time.
 
-use crate::server::client::{Client, Closing, Slot, unusual};
+use crate::server::client::{Client, Closing, Slot};
 use crate::server::limits;
 use crate::server::state::Server;
 
@@ -29,9 +29,8 @@ fn visit(server: &mut Server, slot: Slot) {
     };
     tidy(client, now_ms);
     let is_over_soft_limit = client.soft_limit_since_ms.is_some();
-    let has_timed_out = timeout_s != 0
-        && now_ms - client.active_ms > timeout_s * 1000
-        && client.unusual & unusual::MONITOR == 0;
+    let has_timed_out =
+        timeout_s != 0 && now_ms - client.active_ms > timeout_s * 1000 && !client.is_listening();
     if is_over_soft_limit {
         limits::check_output(server, slot);
     }

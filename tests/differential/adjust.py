@@ -123,6 +123,7 @@ def tame(generator, name, argv):
     if generator.profile == 'collections':
         tame_lex(generator, name, argv)
         tame_counts(generator, name, argv)
+        tame_damage(generator, name, argv)
         tame_order(argv)
         tame_timeout(generator.random, name, argv)
 
@@ -187,6 +188,14 @@ def tame_counts(generator, name, argv):
         generator.pending.append(('del', [b'DEL', argv[1]]))
 
 
+def tame_damage(generator, name, argv):
+    """Lets a HyperLogLog that was damaged be looked at once: PFADD keeps nothing of a failed call in ours,
+    and what came before the fault in the reference."""
+    if name in ('append', 'setrange', 'setbit', 'bitfield') and len(argv) > 1 and argv[1].startswith(b'p:'):
+        generator.pending.append(('pfcount', [b'PFCOUNT', argv[1]]))
+        generator.pending.append(('del', [b'DEL', argv[1]]))
+
+
 def tame_order(argv):
     """Takes out what is stored in an order, or cut off at a number, that nothing prescribes."""
     words = [word.upper() for word in argv]
@@ -194,7 +203,11 @@ def tame_order(argv):
     if command == b'SORT' and b'BY' in words and b'ALPHA' in words and b'STORE' in words:
         # Elements of equal weight have no order, unless the weights are numbers.
         argv[:] = [word for word in argv if word.upper() != b'ALPHA']
-    if command.startswith(b'GEO') and b'ANY' in words and any(b'STORE' in word for word in words):
+    if command.startswith(b'GEO') and any(b'STORE' in word for word in words):
+        # Which of several places equally far away COUNT takes, and which places ANY.
+        if b'COUNT' in words:
+            at = words.index(b'COUNT')
+            del argv[at:at + 2]
         argv[:] = [word for word in argv if word.upper() != b'ANY']
 
 
@@ -213,8 +226,23 @@ def tame_streams(generator, name, argv):
     for at, word in enumerate(words[:-1]):
         if word == b'BLOCK' and argv[at + 1] not in STREAM_BLOCKS + ODD_STREAM_BLOCKS:
             argv[at + 1] = r.choice(STREAM_BLOCKS)
+    if generator.reference < (7, 2):
+        tame_consumers(generator, name, argv)
     if name not in FUTURE_ALLOWED:
         argv[:] = [b'st:0' if word == FUTURE_KEY else word for word in argv]
+
+
+def tame_consumers(generator, name, argv):
+    """Before 7.2 a consumer came to be with the first entry it got, and not with its first request. So all consumers
+    are made with their group, and again when one is deleted, and no others are named."""
+    at = {'xclaim': 3, 'xautoclaim': 3}.get(name)
+    if name == 'xreadgroup':
+        at = next((i + 2 for i in range(1, len(argv)) if argv[i].upper() == b'GROUP'), None)
+    if at is not None and at < len(argv) and argv[at] not in CONSUMERS:
+        argv[at] = CONSUMERS[0]
+    if name in ('xgroup|create', 'xgroup|delconsumer') and len(argv) > 3:
+        generator.pending += [('xgroup|createconsumer', [b'XGROUP', b'CREATECONSUMER', argv[2], argv[3], consumer])
+                              for consumer in sorted({*CONSUMERS})]
 
 
 def as_integer(text):

@@ -45,6 +45,8 @@ def treated(treatment, argv, ours, reference):
         return is_same_stream(ours, reference)
     if treatment == 'size':
         return isinstance(ours, list) and isinstance(reference, list) and len(ours) == len(reference)
+    if treatment == 'ties':
+        return any(word.upper() == b'COUNT' for word in argv) and have_same_distances(ours, reference)
     if treatment == 'random':
         return are_alike(argv, ours, reference)
     # Negative answers say something other than a time.
@@ -87,6 +89,14 @@ def with_names(value):
 def is_permutation(ours, reference):
     return (isinstance(ours, list) and isinstance(reference, list)
             and sorted(map(repr, ours)) == sorted(map(repr, reference)))
+
+
+def have_same_distances(ours, reference):
+    """As many places, and as far away one by one if that is told."""
+    if not isinstance(ours, list) or not isinstance(reference, list):
+        return False
+    told = [[place[1] for place in reply if isinstance(place, list)] for reply in (ours, reference)]
+    return len(ours) == len(reference) and told[0] == told[1]
 
 
 def are_same_pairs(ours, reference):

@@ -10,6 +10,7 @@ OBJECT ENCODING and DEBUG DIGEST-VALUE of a known type, at the end of a round. T
   'pairs'              fields must have the same values, in any order
   'collated'           the same elements in any order, if one of them has a NUL byte
   'size'               arrays must have as many elements
+  'ties'               with COUNT, places must be as many, and as far away
   'random'             arrays must have as many elements, and none twice unless the count is negative
   'numbers'            a double may be written as short as possible where the reference writes 17 digits
   'stream'             what XINFO and XPENDING tell must agree, but for times that nearly agree or are not told alike
@@ -46,6 +47,8 @@ DIFFERENCES = [
     ('hgetall', 'pairs', TABLE),
     ('sort by', 'unordered', 'a set BY nosort has the order of its table; equal weights have none with ALPHA'),
     ('sort_ro by', 'unordered', 'as SORT'),
+    *[(name, 'ties', 'of places equally far away, COUNT may take any')
+      for name in ('geosearch', 'georadius', 'georadius_ro', 'georadiusbymember', 'georadiusbymember_ro')],
     ('sort by limit', 'size', 'as above, cut off'),
     ('sort_ro by limit', 'size', 'as above, cut off'),
     ('sort alpha', 'collated', 'the reference compares text up to the first NUL byte'),

@@ -51,8 +51,10 @@ def weight(profile, name, group):
 
 
 class Generator:
-    def __init__(self, seed, trees, tokens_known):
-        """trees: {name: argument tree}; tokens_known: {name: tokens the reference documents, or None}."""
+    def __init__(self, seed, trees, tokens_known, reference=(7, 2)):
+        """trees: {name: argument tree}; tokens_known: {name: tokens the reference documents, or None};
+        reference: its version."""
+        self.reference = reference
         self.random = random.Random(seed)
         self.trees = trees
         self.tokens_known = tokens_known

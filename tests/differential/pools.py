@@ -57,7 +57,8 @@ WIDE_NUMBERS = [b'127', b'128', b'-128', b'-129', b'4095', b'4096', b'-4096', b'
                 b'9223372036854775807', b'-9223372036854775808', b'9223372036854775808']
 # None is denormal: SORT in 7.0 fails on a sorted set with such a score.
 SCORES = [b'0', b'1', b'1', b'2', b'2', b'3', b'-1', b'10', b'0.5', b'1.5', b'-2.25', b'0.1', b'3.3', b'1e3', b'100']
-ODD_SCORES = [b'inf', b'-inf', b'+inf', b'-0', b'nan', b'1e308', b'1e-300', b'9007199254740993', b'1e17', b'0x1p3', b'(1',
+# Not -0: whether its sign stays depends on the encoding, and that on the version.
+ODD_SCORES = [b'inf', b'-inf', b'+inf', b'nan', b'1e308', b'1e-300', b'9007199254740993', b'1e17', b'0x1p3', b'(1',
               b'', b'abc', b'1 ']
 SCORE_LIMITS = [b'-inf', b'+inf', b'inf', b'(1', b'(2', b'(0.5', b'(-inf', b'(+inf', b'(inf']
 ODD_SCORE_LIMITS = [b'(', b'((1', b'nan', b'[1', b'-', b'+', b'', b'abc', b'( 1', b'(nan', b'1)']
@@ -95,7 +96,7 @@ ODD_IDS = [b'0-0', b'0', b'0-1', b'18446744073709551615-18446744073709551615', b
 IDLE_TIMES = [b'0', b'0', b'0', b'3600000', b'100000000']
 LONG_AGO = [b'10000000', b'50000000', b'90000000', b'9000000000']
 STREAM_BLOCKS = [b'1', b'2', b'3']
-ODD_STREAM_BLOCKS = [b'-1', b'1.5', b'abc', b'', b'9223372036854775807', b'9223372036854775808']
+ODD_STREAM_BLOCKS = [b'-1', b'1.5', b'abc', b'', b'9223372036854775808']
 
 # Sizes at which encodings change, each round with its own; the first is the default and the one of strings.
 LIMITS = {

@@ -30,6 +30,15 @@ enum Kind {
 }
 
 impl Kind {
+    /// The kind of a client.
+    fn of(client: &Client) -> Kind {
+        if client.is_subscribed() {
+            Kind::Pubsub
+        } else {
+            Kind::Normal
+        }
+    }
+
     fn parse(name: &[u8]) -> Result<Kind, ErrorReply> {
         match () {
             _ if is(name, "normal") => Ok(Kind::Normal),
@@ -134,7 +143,7 @@ impl<'a> Filter<'a> {
             wanted.is_none_or(|wanted| end.to_string().as_bytes() == wanted)
         };
         (self.ids.is_empty() || self.ids.contains(&client.id))
-            && self.kind.is_none_or(|kind| kind == Kind::Normal)
+            && self.kind.is_none_or(|kind| kind == Kind::of(client))
             && self
                 .user
                 .is_none_or(|user| client.user().as_bytes() == user)

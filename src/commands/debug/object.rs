@@ -1,6 +1,6 @@
 //! How a value is kept, as DEBUG OBJECT and DEBUG HTSTATS-KEY tell it.
 
-use crate::data::listpack::Item;
+use crate::data::listpack::{Item, Listpack};
 use crate::data::quicklist::{QuickList, Stored};
 use crate::data::stream::Stream;
 use crate::keyspace::entry::EntryRef;
@@ -12,6 +12,42 @@ use crate::keyspace::zset::ZsetRef;
 use crate::server::config::Config;
 use crate::server::cx::AccessClock;
 use std::fmt::Write as _;
+
+/// The elements of the listpack that a value is kept in, a line each.
+pub fn listpack_lines(entry: EntryRef<'_>) -> Option<Vec<String>> {
+    let bytes = entry.packed().filter(|_| entry.encoding() == "listpack")?;
+    let pack = Listpack::from_trusted(bytes);
+    let mut lines = vec![format!(
+        "listpack: {} bytes, {} elements",
+        bytes.len(),
+        pack.len()
+    )];
+    lines.extend(pack.iter().enumerate().map(|(index, item)| match item {
+        Item::Int(n) => format!("{index}: integer {n}"),
+        Item::Bytes(text) => format!("{index}: {} bytes \"{}\"", text.len(), text.escape_ascii()),
+    }));
+    Some(lines)
+}
+
+/// The nodes of the quicklist that a list is kept in, a line each.
+pub fn quicklist_lines(entry: EntryRef<'_>) -> Option<Vec<String>> {
+    let Some(ListRef::Quick(list)) = entry.list() else {
+        return None;
+    };
+    let nodes = list.iter_nodes().enumerate().map(|(index, node)| {
+        let container = if node.is_plain() { "PLAIN" } else { "PACKED" };
+        let stored = match node.stored() {
+            Stored::Raw(bytes) => format!("{} bytes", bytes.len()),
+            Stored::Lzf(bytes) => format!("{} bytes, {} as LZF", node.raw_len(), bytes.len()),
+        };
+        format!(
+            "node {index}: {container}, {} elements, {stored}",
+            node.elements()
+        )
+    });
+    let head = format!("quicklist: {} nodes, {} elements", list.nodes(), list.len());
+    Some(std::iter::once(head).chain(nodes).collect())
+}
 
 /// The line of DEBUG OBJECT; in full it tells what takes time to find out too.
 pub fn describe(

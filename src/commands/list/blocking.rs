@@ -41,8 +41,8 @@ fn pop(cx: &mut DataCx<'_>, argv: Argv<'_>, end: End) -> Outcome {
 }
 
 pub(super) fn blmpop(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
-    let timeout_us = args::timeout_us(argv.at(1), cx.now_ms)?;
     let pop = MultiPop::parse(argv, 2)?;
+    let timeout_us = args::timeout_us(argv.at(1), cx.now_ms)?;
     if !pop.take(cx, argv)? {
         cx.wait(pop.keys.iter(), Type::List, timeout_us);
     }

@@ -146,7 +146,13 @@ pub(in crate::commands) fn add<'a>(
 }
 
 pub(super) fn zincrby(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
-    let by = score(argv.at(2))?;
+    let by = score(argv.at(2)).map_err(|e| {
+        // Redis reads it as ZADD's options are read, and misses a pair behind one.
+        match AddOptions::parse(argv) {
+            Err(error) if error == error::SYNTAX => error,
+            _ => e,
+        }
+    })?;
     let options = AddOptions {
         increment: true,
         ..AddOptions::default()

@@ -2,6 +2,7 @@
 
 use super::Fields;
 use crate::server::pause::Scope;
+use crate::server::pubsub::Kind;
 use crate::server::state::Server;
 
 pub(super) fn clients(server: &Server, out: &mut Fields) {
@@ -23,9 +24,11 @@ pub(super) fn clients(server: &Server, out: &mut Fields) {
         "blocked_clients",
         server.postponed.len() + server.blocked.clients(),
     );
-    out.zeros(&["tracking_clients", "pubsub_clients", "watching_clients"]);
+    out.zeros(&["tracking_clients"]);
+    out.add("pubsub_clients", server.pubsub.clients());
+    out.add("watching_clients", server.watchers.clients());
     out.add("clients_in_timeout_table", server.blocked.timeouts());
-    out.zeros(&["total_watched_keys"]);
+    out.add("total_watched_keys", server.watchers.keys());
     out.add("total_blocking_keys", server.blocked.keys());
     out.zeros(&["total_blocking_keys_on_nokey"]);
     let left_ms = |until: i64| until - server.now_ms();
@@ -109,7 +112,9 @@ pub(super) fn stats(server: &Server, out: &mut Fields) {
     ]);
     out.add("keyspace_hits", stats.keyspace.hits);
     out.add("keyspace_misses", stats.keyspace.misses);
-    out.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"]);
+    out.add("pubsub_channels", server.pubsub.count(Kind::Channel));
+    out.add("pubsub_patterns", server.pubsub.count(Kind::Pattern));
+    out.add("pubsubshard_channels", server.pubsub.count(Kind::Shard));
     out.zeros(&[
         "latest_fork_usec",
         "total_forks",
