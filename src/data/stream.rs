@@ -47,4 +47,6 @@ impl Stream {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

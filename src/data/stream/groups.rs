@@ -417,3 +417,176 @@ fn has_tombstone_from(log: &Log, id: StreamId) -> bool {
     let tombstone = log.max_deleted_id();
     !log.is_empty() && !tombstone.is_zero() && id <= tombstone
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::log::{Keep, Trim};
+    use super::super::node::Limits;
+    use super::*;
+
+    /// What `set` and `group` say of the entries read.
+    fn entries_read(words: &[&str]) -> Option<u64> {
+        words.get(2).and_then(|word| word.parse().ok())
+    }
+
+    fn run(log: &mut Log, group: &mut Group, command: &str) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let id = |at: usize| StreamId::parse(words[at].as_bytes(), 0).expect("an ID");
+        match words[0] {
+            "add" => {
+                let fields = [&b"a"[..], b"1"].into_iter();
+                assert_eq!(log.append(id(1), fields, Limits::default()), Ok(()));
+            }
+            "del" => assert!(log.delete(id(1))),
+            "trim" => {
+                let keep = match words[1] {
+                    "MAXLEN" => Keep::Newest(words[2].parse().expect("a number")),
+                    _ => Keep::From(id(2)),
+                };
+                log.trim(Trim {
+                    keep,
+                    approximate: false,
+                    limit: 0,
+                });
+            }
+            "group" | "set" => group.set_id(id(1), entries_read(&words)),
+            "read" => {
+                let count = words[1].parse().expect("a number");
+                let from = group.last_id().next().expect("not the greatest");
+                for entry in log.range(from, StreamId::MAX).take(count) {
+                    group.advance(log, entry.id);
+                }
+            }
+            word => panic!("{word}"),
+        }
+    }
+
+    /// Entries read and lag that Valkey 8.1.1 tells in XINFO GROUPS after the commands, each time
+    /// something but an addition is done, and at the end.
+    #[test]
+    fn lags_are_those_of_valkey() {
+        let check = |commands: &str, expected: &[(Option<u64>, Option<i64>)]| {
+            let (mut log, mut groups) = (Log::default(), Groups::default());
+            let group = groups.create(b"g", StreamId::MIN, None);
+            let (group, mut is_there) = (group.expect("a new one"), false);
+            let mut found = Vec::new();
+            let mut commands_left = commands.split(';').peekable();
+            while let Some(command) = commands_left.next() {
+                let command = command.trim();
+                run(&mut log, group, command);
+                is_there |= command.starts_with("group");
+                if is_there && (!command.starts_with("add") || commands_left.peek().is_none()) {
+                    found.push((group.entries_read(), group.lag(&log)));
+                }
+            }
+            assert_eq!(found, expected, "{commands}");
+        };
+        check(
+            "group 0; add 1-0; add 2-0; read 1; add 3-0; read 5; add 4-0; add 5-0",
+            &[
+                (None, Some(0)),
+                (Some(1), Some(1)),
+                (Some(3), Some(0)),
+                (Some(3), Some(2)),
+            ],
+        );
+        check(
+            "group 0; add 1-0; add 2-0; add 3-0; add 4-0; add 5-0; del 3-0; read 1; read 1; read 1; read 1; add 6-0; read 1",
+            &[
+                (None, Some(0)),
+                (None, None),
+                (None, None),
+                (None, None),
+                (None, None),
+                (Some(5), Some(0)),
+                (Some(6), Some(0)),
+            ],
+        );
+        check(
+            "add 1-0; add 2-0; add 3-0; add 4-0; add 5-0; group 0; del 1-0; read 1; read 1; del 2-0; read 5",
+            &[
+                (None, Some(5)),
+                (None, Some(4)),
+                (Some(2), Some(3)),
+                (Some(3), Some(2)),
+                (Some(3), Some(2)),
+                (Some(5), Some(0)),
+            ],
+        );
+        check(
+            "add 1-0; add 2-0; add 3-0; add 4-0; add 5-0; group 0; trim MAXLEN 2; read 1; trim MAXLEN 0; add 6-0; read 1",
+            &[
+                (None, Some(5)),
+                (None, Some(2)),
+                (Some(4), Some(1)),
+                (Some(4), Some(1)),
+                (Some(6), Some(0)),
+            ],
+        );
+        check(
+            "add 1-0; add 2-0; add 3-0; group 2-0; read 1; set 1-0; read 1; set 1-0 1; read 1; read 1; set 0 0; read 1; set 3-0; read 1; set 99-0; add 100-0; read 1",
+            &[
+                (None, None),
+                (Some(3), Some(0)),
+                (None, Some(2)),
+                (None, None),
+                (Some(1), Some(2)),
+                (Some(2), Some(1)),
+                (Some(3), Some(0)),
+                (Some(0), Some(3)),
+                (Some(1), Some(2)),
+                (None, Some(0)),
+                (None, Some(0)),
+                (None, None),
+                (Some(4), Some(0)),
+            ],
+        );
+        check(
+            "add 1-0; add 2-0; add 3-0; add 4-0; group 0; read 2; del 1-0; trim MINID 3-0; read 1; del 4-0; add 5-0; read 1",
+            &[
+                (None, Some(4)),
+                (Some(2), Some(2)),
+                (Some(2), Some(2)),
+                (Some(2), Some(2)),
+                (Some(3), Some(1)),
+                (Some(3), None),
+                (Some(5), Some(0)),
+            ],
+        );
+        check(
+            "add 1-0; group 0; del 1-0; set 5-0; set 0; add 7-0; set 0; read 1",
+            &[
+                (None, Some(1)),
+                (None, Some(0)),
+                (None, None),
+                (None, Some(0)),
+                (None, Some(1)),
+                (Some(2), Some(0)),
+            ],
+        );
+        check(
+            "add 1-0; add 2-0; add 3-0; group 3-0; trim MINID 3-0; set 3-0; set 2-0; del 3-0; set 2-0; set 9-0",
+            &[
+                (None, Some(0)),
+                (None, Some(0)),
+                (None, Some(0)),
+                (None, Some(1)),
+                (None, Some(0)),
+                (None, Some(0)),
+                (None, None),
+            ],
+        );
+        check(
+            "add 1-0; add 2-0; add 3-0; add 4-0; add 5-0; group 2-0 2; del 2-0; set 3-0 3; del 4-0; read 1; read 1; add 6-0; read 1",
+            &[
+                (Some(2), Some(3)),
+                (Some(2), None),
+                (Some(3), Some(2)),
+                (Some(3), None),
+                (Some(5), Some(0)),
+                (Some(5), Some(0)),
+                (Some(6), Some(0)),
+            ],
+        );
+    }
+}

@@ -8,12 +8,13 @@
 use super::id::StreamId;
 use super::ids::{Cursor, IdMap};
 use super::node::{self, Entries, Entry, Fault, Limits, Measure, Node};
+use crate::data::listpack::Pos;
 use std::iter::FusedIterator;
 
 /// The entries.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
-    nodes: IdMap<Node>,
+    pub(super) nodes: IdMap<Node>,
     /// The entries that are not deleted.
     len: u64,
     /// The ID of the first of them, 0-0 if there is none.
@@ -22,7 +23,7 @@ pub struct Log {
     max_deleted_id: StreamId,
     entries_added: u64,
     /// Bytes allocated for the nodes' contents.
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 /// Why an entry is not added.
@@ -102,8 +103,9 @@ impl Log {
         self.entries_added
     }
 
-    /// Sets the last ID; further entries have greater ones.
+    /// Sets the last ID, which is not before that of an entry; further entries have greater ones.
     pub fn set_last_id(&mut self, id: StreamId) {
+        debug_assert!(self.last().is_none_or(|last| last.id <= id));
         self.last_id = id;
     }
 
@@ -131,6 +133,9 @@ impl Log {
         let measure = Measure::of(fields.clone());
         if measure.bytes > node::BYTES_MAX {
             return Err(AppendError::Size);
+        }
+        if self.nodes.last().is_some_and(|(master, _)| master >= id) {
+            self.remove_dead_nodes(id);
         }
         match self.nodes.last_mut() {
             Some((master, node)) if !node.is_full(measure, limits) => {
@@ -279,12 +284,15 @@ impl Log {
     /// Adds a node from a snapshot behind all others. Its entries count as they say.
     pub fn push_node(&mut self, master: StreamId, bytes: Vec<u8>) -> Result<(), Fault> {
         let mut node = Node::check(master, bytes)?;
-        let last = self.nodes.last().map(|(id, node)| node.last_id(id));
-        if last.is_some_and(|last| master <= last) {
+        let before = self.nodes.last();
+        let before = before.map(|(id, node)| node.last_live_id(id).unwrap_or(id));
+        if before.is_some_and(|before| master <= before) {
             return Err(Fault::Node);
         }
         node.close();
-        self.last_id = self.last_id.max(node.last_id(master));
+        if let Some(last) = node.last_live_id(master) {
+            self.last_id = last;
+        }
         self.len += node.live();
         self.bytes += node.allocated();
         self.nodes.insert(master, node);
@@ -297,7 +305,7 @@ impl Log {
     /// Sets what a snapshot says beside the nodes, which were added before. False if its last ID is
     /// before that of an entry.
     pub fn restore(&mut self, counters: Counters) -> bool {
-        if counters.last_id < self.last_id && !self.is_empty() {
+        if counters.last_id < self.last_id {
             return false;
         }
         self.last_id = counters.last_id;
@@ -312,7 +320,7 @@ impl Log {
     }
 
     /// Where the entry of an ID lies: its node's ID and its place there.
-    fn place(&self, id: StreamId) -> Option<(StreamId, crate::data::listpack::Pos)> {
+    fn place(&self, id: StreamId) -> Option<(StreamId, Pos)> {
         let (master, _) = self.nodes.at(self.nodes.floor(id)?)?;
         Some((master, self.get(id)?.at))
     }
@@ -326,6 +334,18 @@ impl Log {
         }
         self.bytes += node.allocated();
         self.nodes.insert(id, node);
+    }
+
+    /// Removes the nodes from an ID on. They hold deleted entries only: the last ID was set back behind
+    /// them.
+    #[cold]
+    fn remove_dead_nodes(&mut self, id: StreamId) {
+        while let Some((master, node)) = self.nodes.last()
+            && master >= id
+        {
+            assert_eq!(node.live(), 0, "an entry is behind the last ID");
+            self.remove_node(master);
+        }
     }
 
     fn remove_node(&mut self, master: StreamId) {

@@ -12,6 +12,8 @@
 //!   order, leaves them out and is flagged SAME_FIELDS.
 //! - `ms` and `seq` are the differences to the ID of the node, which is that of the entry that
 //!   opened it and stands outside. They wrap: `seq` is negative when `ms` has grown.
+//!   The IDs of entries that are not deleted ascend. A deleted one may be greater than those behind it,
+//!   since the last ID of a stream can be set back as far as the last entry that there is.
 //! - `elements` counts those before it in the entry, so that a node can be read from its end.
 //!
 //! Everything here but [`Node::check`] trusts the bytes. Getting at an entry walks those before it.
@@ -224,6 +226,11 @@ impl Node {
         head.id
     }
 
+    /// The ID of the last entry that is not deleted.
+    pub fn last_live_id(&self, master: StreamId) -> Option<StreamId> {
+        Some(self.entries(master).next_back()?.id)
+    }
+
     /// Marks an entry as deleted, which it is not yet.
     pub fn delete(&mut self, at: Pos) {
         let flags = integer(self.pack.as_ref().get(at));
@@ -232,8 +239,8 @@ impl Node {
         self.note_deleted(1);
     }
 
-    /// Marks entries as deleted from the first on, as long as `while_true` says so of an entry's ID and
-    /// of how many were deleted so far; says how many were.
+    /// Marks entries as deleted from the first on that is not, as long as `while_true` says so of an entry's
+    /// ID and of how many were marked so far; says how many were.
     pub fn delete_while(
         &mut self,
         master: StreamId,
@@ -246,14 +253,15 @@ impl Node {
             entries = self.entries(master);
             entries.rest = entries.pack.iter_from(at);
             let head = entries.first_head().expect("an entry where one begins");
+            from = entries.rest.front();
+            if head.flags & DELETED != 0 {
+                continue;
+            }
             if !while_true(head.id, deleted) {
                 break;
             }
-            from = entries.rest.front();
-            if head.flags & DELETED == 0 {
-                self.pack.replace_int(at, head.flags | DELETED);
-                deleted += 1;
-            }
+            self.pack.replace_int(at, head.flags | DELETED);
+            deleted += 1;
         }
         self.note_deleted(deleted);
         deleted
@@ -373,12 +381,12 @@ impl Head<'_> {
 }
 
 impl<'a> Entries<'a> {
-    /// Steps over the entries before an ID, which are the first ones.
+    /// Steps over the entries before an ID, which are the first ones, and deleted ones with them.
     #[inline]
     pub fn skip_to(&mut self, id: StreamId) {
         let mut before = self.rest.clone();
         while let Some(head) = self.first_head() {
-            if head.id >= id {
+            if head.id >= id && head.flags & DELETED == 0 {
                 self.rest = before;
                 return;
             }
@@ -386,12 +394,12 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// Steps over the entries behind an ID, which are the last ones.
+    /// Steps over the entries behind an ID, which are the last ones, and deleted ones with them.
     #[inline]
     pub fn skip_back_to(&mut self, id: StreamId) {
         let mut behind = self.rest.clone();
         while let Some(head) = self.last_head() {
-            if head.id <= id {
+            if head.id <= id && head.flags & DELETED == 0 {
                 self.rest = behind;
                 return;
             }
@@ -559,7 +567,8 @@ pub enum Fault {
         /// How many are before it.
         index: u64,
     },
-    /// An ID is before that of the node or not behind that of the entry before it.
+    /// The ID of an entry that is not deleted is before that of the node, or not behind that of the
+    /// entry before it.
     Order {
         /// How many entries are before it.
         index: u64,
@@ -604,11 +613,13 @@ pub fn check(master: StreamId, bytes: &[u8]) -> Result<(), Fault> {
     let (mut index, mut marked, mut previous) = (0, 0, None);
     while items.front().is_some() {
         let (id, flags) = check_entry(master, names, &mut items).ok_or(Fault::Entry { index })?;
-        if id < master || previous.is_some_and(|previous| id <= previous) {
+        if flags & DELETED != 0 {
+            marked += 1;
+        } else if id < master || previous.is_some_and(|previous| id <= previous) {
             return Err(Fault::Order { index });
+        } else {
+            previous = Some(id);
         }
-        previous = Some(id);
-        marked += u64::from(flags & DELETED != 0);
         index += 1;
     }
     if index == 0 || marked != deleted || index - marked != live {
