@@ -21,8 +21,10 @@ use crate::resp::request::Argv;
 use crate::server::client::Slot;
 use crate::server::cx::KeyHashes;
 use crate::server::exec;
+use crate::server::gate;
 use crate::server::registry::CommandId;
 use crate::server::state::Server;
+use crate::server::tracking;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 
@@ -263,6 +265,7 @@ fn try_again(server: &mut Server, slot: Slot) {
     let parked = client.parked.take().expect("the caller found it parked");
     let mut reply = begin_reply(server, slot);
     let argv = parked.argv.as_argv();
+    let delivered = server.deliveries.len();
     exec::call(
         server,
         &mut reply,
@@ -278,7 +281,16 @@ fn try_again(server: &mut Server, slot: Slot) {
         return;
     }
     retire(server, slot, &parked);
+    let own = server
+        .deliveries
+        .extract_if(delivered.., |(to, _)| *to == slot);
+    let own: Vec<_> = own.collect();
     send(server, slot, reply);
+    // What it caused itself to be sent follows its reply.
+    server.deliveries.extend(own);
+    if server.unusual & gate::unusual::INVALIDATED != 0 {
+        tracking::send_late(server);
+    }
 }
 
 /// Ends the waits whose time has come.

@@ -5,6 +5,7 @@ use crate::resp::request::Progress;
 use crate::server::blocked::Parked;
 use crate::server::multi::Transaction;
 use crate::server::pubsub::{Kind, Subscriptions};
+use crate::server::tracking::Tracking;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -64,6 +65,10 @@ pub mod unusual {
     pub const MONITOR: u32 = 1 << 2;
     /// It is inside MULTI.
     pub const MULTI: u32 = 1 << 3;
+    /// It is told of changed keys (CLIENT TRACKING).
+    pub const TRACKING: u32 = 1 << 4;
+    /// It may be told of changed keys for another one.
+    pub const REDIRECTED_TO: u32 = 1 << 5;
     /// It listens to channels or patterns.
     pub const SUBSCRIBED: u32 = 1 << 8;
 }
@@ -96,6 +101,8 @@ pub struct Client {
     pub parked: Option<Box<Parked>>,
     /// What it queued since MULTI and watches, if it does either.
     pub transaction: Option<Box<Transaction>>,
+    /// How it is told of changed keys, if it is.
+    pub tracking: Option<Box<Tracking>>,
     /// The channels and patterns that it listens to; `None` if there are none.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// When it connected, in milliseconds of the Unix clock.
@@ -173,6 +180,7 @@ impl Client {
             postponed: false,
             parked: None,
             transaction: None,
+            tracking: None,
             subscriptions: None,
             created_ms: now_ms,
             active_ms: now_ms,
@@ -224,13 +232,26 @@ impl Client {
     /// place among its replies.
     #[inline]
     pub fn is_listening(&self) -> bool {
-        self.unusual & (unusual::SUBSCRIBED | unusual::MONITOR) != 0
+        const ANY: u32 =
+            unusual::SUBSCRIBED | unusual::MONITOR | unusual::TRACKING | unusual::REDIRECTED_TO;
+        self.unusual & ANY != 0
     }
 
     /// How many topics of a kind it listens to.
     pub fn subscribed_to(&self, kind: Kind) -> usize {
         let subscriptions = self.subscriptions.as_deref();
         subscriptions.map_or(0, |all| all.count(kind))
+    }
+
+    /// The bytes of memory that it takes, buffers and all.
+    pub fn memory(&self) -> usize {
+        let parked = self.parked.as_ref().map_or(0, |p| p.heap_bytes());
+        let transaction = self.transaction.as_ref().map_or(0, |t| t.heap_bytes());
+        let tracking = self.tracking.as_ref().map_or(0, |t| t.heap_bytes());
+        let subscriptions = self.subscriptions.as_ref();
+        let subscriptions = subscriptions.map_or(0, |s| s.heap_bytes());
+        let buffers = self.query.capacity() + self.out.bytes();
+        size_of::<Client>() + buffers + parked + transaction + tracking + subscriptions
     }
 
     /// Whether it connects from this machine.
@@ -286,9 +307,18 @@ impl Client {
     }
 }
 
-/// Output that waits for its socket: bytes of our own and shared ones, in order.
+/// Output that waits for its socket: bytes of our own and shared ones, in order. One chunk, which is what
+/// most clients ever wait for, takes no memory beside its own.
 #[derive(Default)]
 pub struct OutQueue {
+    /// Empty if nothing waits.
+    first: Bytes,
+    rest: Option<Box<Rest>>,
+}
+
+/// The chunks after the first.
+#[derive(Default)]
+struct Rest {
     chunks: VecDeque<Bytes>,
     bytes: usize,
 }
@@ -296,45 +326,70 @@ pub struct OutQueue {
 impl OutQueue {
     /// Adds a chunk.
     pub fn push(&mut self, chunk: Bytes) {
-        if !chunk.is_empty() {
-            self.bytes += chunk.len();
-            self.chunks.push_back(chunk);
+        if chunk.is_empty() {
+        } else if self.first.is_empty() {
+            self.first = chunk;
+        } else {
+            let rest = self.rest.get_or_insert_default();
+            rest.bytes += chunk.len();
+            rest.chunks.push_back(chunk);
         }
     }
 
     /// Bytes waiting.
     #[inline]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.first.len() + self.rest.as_ref().map_or(0, |rest| rest.bytes)
+    }
+
+    /// The number of chunks waiting.
+    pub fn count(&self) -> usize {
+        let rest = self.rest.as_ref().map_or(0, |rest| rest.chunks.len());
+        usize::from(!self.first.is_empty()) + rest
+    }
+
+    /// The first chunk; empty if nothing waits.
+    pub fn first(&self) -> &Bytes {
+        &self.first
     }
 
     /// Chunks waiting.
-    pub fn chunks(&self) -> impl ExactSizeIterator<Item = &Bytes> {
-        self.chunks.iter()
+    pub fn chunks(&self) -> impl Iterator<Item = &Bytes> {
+        let first = (!self.first.is_empty()).then_some(&self.first);
+        let rest = self.rest.iter().flat_map(|rest| &rest.chunks);
+        first.into_iter().chain(rest)
     }
 
     /// Whether nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.bytes == 0
+        self.first.is_empty()
     }
 
     /// Drops what was sent.
     pub fn consume(&mut self, mut sent: usize) {
-        self.bytes -= sent;
-        while sent > 0 {
-            let first = self.chunks.front_mut().expect("no more is sent than waits");
-            if first.len() <= sent {
-                sent -= first.len();
-                self.chunks.pop_front();
-            } else {
-                bytes::Buf::advance(first, sent);
-                sent = 0;
-            }
+        while sent >= self.first.len() && !self.first.is_empty() {
+            sent -= self.first.len();
+            self.first = self.next();
         }
-        if self.chunks.is_empty() {
-            self.chunks = VecDeque::new();
+        assert!(
+            sent == 0 || !self.first.is_empty(),
+            "no more is sent than waits"
+        );
+        bytes::Buf::advance(&mut self.first, sent);
+    }
+
+    /// Takes the chunk after the first; an empty one if there is none.
+    fn next(&mut self) -> Bytes {
+        let Some(rest) = &mut self.rest else {
+            return Bytes::new();
+        };
+        let next = rest.chunks.pop_front().unwrap_or_default();
+        rest.bytes -= next.len();
+        if rest.chunks.is_empty() {
+            self.rest = None;
         }
+        next
     }
 }
 
@@ -391,6 +446,12 @@ impl Clients {
     }
 
     /// The client in a slot, if there is one.
+    #[inline]
+    pub fn get(&self, slot: Slot) -> Option<&Client> {
+        self.slots.get(slot)?.as_deref()
+    }
+
+    /// The same, to change.
     #[inline]
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Client> {
         self.slots.get_mut(slot)?.as_deref_mut()

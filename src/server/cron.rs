@@ -8,6 +8,7 @@ use crate::server::info;
 use crate::server::reactions;
 use crate::server::state::{Server, Shutdown};
 use crate::server::stats::Counters;
+use crate::server::tracking;
 use crate::server::upkeep;
 
 /// Rates are sampled this often.
@@ -30,6 +31,12 @@ pub fn run(server: &mut Server) -> i64 {
             expire_fields(server);
             reactions::run_unasked(server);
             blocked::serve(server);
+        }
+        if server.unusual & gate::unusual::TRACKING_FULL != 0 {
+            tracking::limit(server);
+        }
+        if server.eviction_is_due && server.unusual & gate::unusual::PAUSED == 0 {
+            server.make_room();
         }
         upkeep::visit_some(server, runs_a_second(server));
         give_memory_back(server, now_ms);

@@ -400,7 +400,7 @@ impl DataCx<'_> {
         self.delete(key, place, lazily);
         self.stats.expired += 1;
         self.effects
-            .changed(Class::Generic, "del", self.db_index, key.bytes);
+            .changed(Class::Expired, "expired", self.db_index, key.bytes);
         let command: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
         self.effects.rewrite(&[command, key.bytes]);
     }

@@ -24,7 +24,7 @@ pub(super) fn clients(server: &Server, out: &mut Fields) {
         "blocked_clients",
         server.postponed.len() + server.blocked.clients(),
     );
-    out.zeros(&["tracking_clients"]);
+    out.add("tracking_clients", server.tracking.clients());
     out.add("pubsub_clients", server.pubsub.clients());
     out.add("watching_clients", server.watchers.clients());
     out.add("clients_in_timeout_table", server.blocked.timeouts());
@@ -105,7 +105,8 @@ pub(super) fn stats(server: &Server, out: &mut Fields) {
         stats.expire_cycle_us / 1000,
     );
     out.add("evicted_keys", stats.keyspace.evicted);
-    out.zeros(&["evicted_clients", "evicted_scripts"]);
+    out.add("evicted_clients", stats.evicted_clients);
+    out.zeros(&["evicted_scripts"]);
     out.zeros(&[
         "total_eviction_exceeded_time",
         "current_eviction_exceeded_time",
@@ -128,11 +129,9 @@ pub(super) fn stats(server: &Server, out: &mut Fields) {
         "active_defrag_key_misses",
     ]);
     out.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
-    out.zeros(&[
-        "tracking_total_keys",
-        "tracking_total_items",
-        "tracking_total_prefixes",
-    ]);
+    out.add("tracking_total_keys", server.tracking.keys());
+    out.add("tracking_total_items", server.tracking.items());
+    out.add("tracking_total_prefixes", server.tracking.prefixes());
     out.add("unexpected_error_replies", 0);
     out.add("total_error_replies", stats.errors);
     out.add("dump_payload_sanitizations", 0);
