@@ -50,8 +50,8 @@ impl Parked {
     }
 }
 
-/// Who waits for a key, by ticket.
-type Queue = BTreeMap<u64, Slot>;
+/// Who waits for a key, by ticket, and whether it matters to them if it goes.
+type Queue = BTreeMap<u64, (Slot, bool)>;
 
 /// All parked clients.
 #[derive(Default)]
@@ -79,6 +79,14 @@ impl Blocked {
         self.queues.values().map(HashMap::len).sum()
     }
 
+    /// The number of keys that somebody waits for who is told if they go.
+    pub fn keys_not_to_be_lost(&self) -> usize {
+        let queues = self.queues.values().flat_map(HashMap::values);
+        queues
+            .filter(|queue| queue.values().any(|&(_, on_loss)| on_loss))
+            .count()
+    }
+
     /// The number of clients whose wait ends at some time.
     pub fn timeouts(&self) -> usize {
         self.deadlines.len()
@@ -93,14 +101,14 @@ impl Blocked {
     /// The first client from a ticket on that waits for a key.
     fn next_waiting(&self, db: usize, key: &[u8], from: u64) -> Option<(u64, Slot)> {
         let queue = self.queues.get(&db)?.get(key)?;
-        queue.range(from..).next().map(|(&t, &slot)| (t, slot))
+        queue.range(from..).next().map(|(&t, &(slot, _))| (t, slot))
     }
 
     fn enter(&mut self, slot: Slot, parked: &Parked) {
         let queues = self.queues.entry(parked.db).or_default();
         for key in &parked.keys {
             let queue = queues.entry(key.clone()).or_default();
-            queue.insert(parked.ticket, slot);
+            queue.insert(parked.ticket, (slot, parked.on_loss));
         }
         if let Some(deadline) = parked.deadline_us {
             self.deadlines.insert((deadline, slot));

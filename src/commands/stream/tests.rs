@@ -28,13 +28,7 @@ const SYNTAX: &str = "-ERR syntax error";
 fn an_entry_is_propagated_with_its_id() {
     let mut s = Session::new();
     s.check("xadd s 5-3 f v", "$3 5-3", 1, "new xadd", "as received");
-    s.check(
-        "xadd s 5-* f v",
-        "$3 5-4",
-        1,
-        "xadd",
-        "xadd s 5-4 f v",
-    );
+    s.check("xadd s 5-* f v", "$3 5-4", 1, "xadd", "xadd s 5-4 f v");
     s.check("xadd s 6 f v", "$3 6-0", 1, "xadd", "as received");
     s.check(
         "xadd s NOMKSTREAM 7-* a b c d",
@@ -53,7 +47,10 @@ fn an_entry_is_propagated_with_its_id() {
 #[test]
 fn ids_grow() {
     let mut s = Session::new();
-    s.check_reply("xadd s 0-0 f v", "-ERR The ID specified in XADD must be greater than 0-0");
+    s.check_reply(
+        "xadd s 0-0 f v",
+        "-ERR The ID specified in XADD must be greater than 0-0",
+    );
     s.check_reply("exists s", ":0");
     s.check("xadd s 0-* f v", "$3 0-1", 1, "new xadd", "xadd s 0-1 f v");
     s.check_reply("xadd s 0-1 f v", TOO_SMALL);
@@ -86,10 +83,19 @@ fn what_is_wrong_with_an_addition() {
         ("xadd s x f v", BAD_ID),
         ("xadd s - f v", BAD_ID),
         ("xadd s 5-*x f v", BAD_ID),
-        ("xadd s maxlen -1 * f v", "-ERR The MAXLEN argument must be >= 0."),
-        ("xadd s maxlen x * f v", "-ERR value is not an integer or out of range"),
+        (
+            "xadd s maxlen -1 * f v",
+            "-ERR The MAXLEN argument must be >= 0.",
+        ),
+        (
+            "xadd s maxlen x * f v",
+            "-ERR value is not an integer or out of range",
+        ),
         ("xadd s minid x * f v", BAD_ID),
-        ("xadd s maxlen ~ 5 limit -1 * f v", "-ERR The LIMIT argument must be >= 0."),
+        (
+            "xadd s maxlen ~ 5 limit -1 * f v",
+            "-ERR The LIMIT argument must be >= 0.",
+        ),
         (
             "xadd s maxlen 5 minid 3 * f v",
             "-ERR syntax error, MAXLEN and MINID options at the same time are not compatible",
@@ -157,13 +163,7 @@ fn trims_are_propagated_as_what_they_came_to() {
         "xadd xtrim",
         "as received",
     );
-    s.check(
-        "xtrim s maxlen 0",
-        ":1",
-        1,
-        "xtrim",
-        "as received",
-    );
+    s.check("xtrim s maxlen 0", ":1", 1, "xtrim", "as received");
     s.check_reply("exists s", ":1");
     s.check_reply("xtrim none maxlen 0", ":0");
 }
@@ -206,7 +206,13 @@ fn ranges() {
 #[test]
 fn deliveries_are_propagated_one_by_one() {
     let mut s = five();
-    s.check("xgroup create s g 0", "+OK", 1, "xgroup-create", "as received");
+    s.check(
+        "xgroup create s g 0",
+        "+OK",
+        1,
+        "xgroup-create",
+        "as received",
+    );
     let reply = s.run("xreadgroup GROUP g a COUNT 2 STREAMS s >");
     assert_eq!(
         reply,
@@ -267,9 +273,15 @@ fn what_is_wrong_with_a_reader() {
             "-ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.",
         ),
         ("xread count 1 block 1", SYNTAX),
-        ("xread count x streams s 0", "-ERR value is not an integer or out of range"),
+        (
+            "xread count x streams s 0",
+            "-ERR value is not an integer or out of range",
+        ),
         ("xread block -1 streams s 0", "-ERR timeout is negative"),
-        ("xread block x streams s 0", "-ERR timeout is not an integer or out of range"),
+        (
+            "xread block x streams s 0",
+            "-ERR timeout is not an integer or out of range",
+        ),
         (
             "xread block 9223372036854775807 streams s 0",
             "-ERR timeout is out of range",
@@ -282,7 +294,10 @@ fn what_is_wrong_with_a_reader() {
             "xread noack streams s 0",
             "-ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.",
         ),
-        ("xreadgroup count 1 noack streams s t > >", "-ERR Missing GROUP option for XREADGROUP"),
+        (
+            "xreadgroup count 1 noack streams s t > >",
+            "-ERR Missing GROUP option for XREADGROUP",
+        ),
         (
             "xread streams s >",
             "-ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
@@ -303,8 +318,14 @@ fn what_is_wrong_with_a_reader() {
         s.check_reply(words, error);
     }
     s.check_reply("xread streams s none 5-0 0", "*-1");
-    s.check_reply("xread count 1 streams s none 4-0 0", "*1 *2 $1 s *1 *2 $3 5-0 *2 $1 f $1 5");
-    s.check_reply("xread streams s none + +", "*1 *2 $1 s *1 *2 $3 5-0 *2 $1 f $1 5");
+    s.check_reply(
+        "xread count 1 streams s none 4-0 0",
+        "*1 *2 $1 s *1 *2 $3 5-0 *2 $1 f $1 5",
+    );
+    s.check_reply(
+        "xread streams s none + +",
+        "*1 *2 $1 s *1 *2 $3 5-0 *2 $1 f $1 5",
+    );
     s.run("xdel s 5-0");
     s.check_reply("xread streams s +", "*1 *2 $1 s *1 *2 $3 4-0 *2 $1 f $1 4");
     s.run("xtrim s maxlen 0");
@@ -324,7 +345,10 @@ fn claims() {
         commands[0],
         "XCLAIM s g b 0 1-0 TIME 1000 RETRYCOUNT 1 FORCE JUSTID LASTID 3-0"
     );
-    assert!(commands[1].starts_with("XCLAIM s g a 0 2-0 TIME "), "{propagated}");
+    assert!(
+        commands[1].starts_with("XCLAIM s g a 0 2-0 TIME "),
+        "{propagated}"
+    );
     s.check(
         "xclaim s g b 0 5-0 FORCE TIME 5 RETRYCOUNT 7 LASTID 4-0",
         "*1 *2 $3 5-0 *2 $1 f $1 5",
@@ -340,15 +364,36 @@ fn claims() {
         "XGROUP SETID s g 5-0 ENTRIESREAD 3",
     );
     for (words, error) in [
-        ("xclaim s g b x 1-0", "-ERR Invalid min-idle-time argument for XCLAIM"),
-        ("xclaim s g b 0 1-0 IDLE x", "-ERR Invalid IDLE option argument for XCLAIM"),
-        ("xclaim s g b 0 1-0 IDLE", "-ERR Unrecognized XCLAIM option 'IDLE'"),
-        ("xclaim s g b 0 1-0 what", "-ERR Unrecognized XCLAIM option 'what'"),
-        ("xclaim s h b x 1-0", "-NOGROUP No such key 's' or consumer group 'h'"),
-        ("xautoclaim s g b x 0", "-ERR Invalid min-idle-time argument for XAUTOCLAIM"),
+        (
+            "xclaim s g b x 1-0",
+            "-ERR Invalid min-idle-time argument for XCLAIM",
+        ),
+        (
+            "xclaim s g b 0 1-0 IDLE x",
+            "-ERR Invalid IDLE option argument for XCLAIM",
+        ),
+        (
+            "xclaim s g b 0 1-0 IDLE",
+            "-ERR Unrecognized XCLAIM option 'IDLE'",
+        ),
+        (
+            "xclaim s g b 0 1-0 what",
+            "-ERR Unrecognized XCLAIM option 'what'",
+        ),
+        (
+            "xclaim s h b x 1-0",
+            "-NOGROUP No such key 's' or consumer group 'h'",
+        ),
+        (
+            "xautoclaim s g b x 0",
+            "-ERR Invalid min-idle-time argument for XAUTOCLAIM",
+        ),
         ("xautoclaim s g b 0 0 COUNT 0", "-ERR COUNT must be > 0"),
         ("xautoclaim s g b 0 0 COUNT", SYNTAX),
-        ("xautoclaim s h b 0 0", "-NOGROUP No such key 's' or consumer group 'h'"),
+        (
+            "xautoclaim s h b 0 0",
+            "-NOGROUP No such key 's' or consumer group 'h'",
+        ),
     ] {
         s.check_reply(words, error);
     }
@@ -377,7 +422,10 @@ fn pending_entries() {
     s.run("xclaim s g b 0 2-0 TIME 1 RETRYCOUNT 9 JUSTID");
     let check = |s: &mut Session, words: &str, ids: &[&str]| {
         let reply = s.run(words);
-        let shown: Vec<&str> = reply.split(' ').filter(|word| word.contains("-0")).collect();
+        let shown: Vec<&str> = reply
+            .split(' ')
+            .filter(|word| word.contains("-0"))
+            .collect();
         assert_eq!(shown, ids, "{words}");
     };
     check(&mut s, "xpending s g - + 10", &["1-0", "2-0", "3-0"]);
@@ -392,9 +440,18 @@ fn pending_entries() {
         ("xpending s g - +", SYNTAX),
         ("xpending s g IDLE 5 - +", SYNTAX),
         ("xpending s g x + 10", BAD_ID),
-        ("xpending s g - + x", "-ERR value is not an integer or out of range"),
-        ("xpending s h", "-NOGROUP No such key 's' or consumer group 'h'"),
-        ("xpending none g", "-NOGROUP No such key 'none' or consumer group 'g'"),
+        (
+            "xpending s g - + x",
+            "-ERR value is not an integer or out of range",
+        ),
+        (
+            "xpending s h",
+            "-NOGROUP No such key 's' or consumer group 'h'",
+        ),
+        (
+            "xpending none g",
+            "-NOGROUP No such key 'none' or consumer group 'g'",
+        ),
     ] {
         s.check_reply(words, error);
     }
@@ -417,7 +474,8 @@ fn groups_are_made_and_changed() {
         "xgroup create s g 0",
         "-BUSYGROUP Consumer Group name already exists",
     );
-    let syntax = "-ERR unknown subcommand or wrong number of arguments for 'create'. Try XGROUP HELP.";
+    let syntax =
+        "-ERR unknown subcommand or wrong number of arguments for 'create'. Try XGROUP HELP.";
     s.check_reply("xgroup create s h 0 what", syntax);
     s.check_reply("xgroup create s h 0 ENTRIESREAD", syntax);
     s.check_reply(
@@ -425,7 +483,13 @@ fn groups_are_made_and_changed() {
         "-ERR value for ENTRIESREAD must be positive or -1",
     );
     s.check_reply("xgroup create s h x", BAD_ID);
-    s.check("xgroup setid s g + ENTRIESREAD 3", "+OK", 1, "xgroup-setid", "as received");
+    s.check(
+        "xgroup setid s g + ENTRIESREAD 3",
+        "+OK",
+        1,
+        "xgroup-setid",
+        "as received",
+    );
     let no_group = "-NOGROUP No such consumer group 'h' for key name 's'";
     s.check_reply("xgroup setid s h 0", no_group);
     s.check_reply("xgroup createconsumer s h a", no_group);
@@ -439,9 +503,21 @@ fn groups_are_made_and_changed() {
         "as received",
     );
     s.check_reply("xgroup createconsumer s g a", ":0");
-    s.check("xgroup delconsumer s g a", ":0", 1, "xgroup-delconsumer", "as received");
+    s.check(
+        "xgroup delconsumer s g a",
+        ":0",
+        1,
+        "xgroup-delconsumer",
+        "as received",
+    );
     s.check_reply("xgroup delconsumer s g a", ":0");
-    s.check("xgroup destroy s g", ":1", 1, "xgroup-destroy", "as received");
+    s.check(
+        "xgroup destroy s g",
+        ":1",
+        1,
+        "xgroup-destroy",
+        "as received",
+    );
     s.check_reply("xgroup destroy s g", ":0");
     s.check_reply("xgroup destroy none g", no_key);
 }
@@ -449,11 +525,20 @@ fn groups_are_made_and_changed() {
 #[test]
 fn last_ids_are_set() {
     let mut s = five();
-    s.check("xsetid s 9-0 ENTRIESADDED 50 MAXDELETEDID 4-0", "+OK", 1, "xsetid", "as received");
+    s.check(
+        "xsetid s 9-0 ENTRIESADDED 50 MAXDELETEDID 4-0",
+        "+OK",
+        1,
+        "xsetid",
+        "as received",
+    );
     for (words, error) in [
         ("xsetid s x", BAD_ID),
         ("xsetid s 9-0 ENTRIESADDED", SYNTAX),
-        ("xsetid s 9-0 ENTRIESADDED -1", "-ERR entries_added must be positive"),
+        (
+            "xsetid s 9-0 ENTRIESADDED -1",
+            "-ERR entries_added must be positive",
+        ),
         (
             "xsetid s 9-0 MAXDELETEDID 10-0",
             "-ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
@@ -492,11 +577,18 @@ fn streams_are_described() {
     let reply = s.run("xinfo stream s FULL COUNT 1");
     assert!(reply.starts_with("*18 $6 length :5"), "{reply}");
     assert!(reply.contains("$7 entries *1 *2 $3 1-0"), "{reply}");
-    assert!(reply.contains("$9 pel-count :3 $7 pending *1 *4 $3 1-0 $1 a :"), "{reply}");
-    let syntax = "-ERR unknown subcommand or wrong number of arguments for 'stream'. Try XINFO HELP.";
+    assert!(
+        reply.contains("$9 pel-count :3 $7 pending *1 *4 $3 1-0 $1 a :"),
+        "{reply}"
+    );
+    let syntax =
+        "-ERR unknown subcommand or wrong number of arguments for 'stream'. Try XINFO HELP.";
     s.check_reply("xinfo stream s what", syntax);
     s.check_reply("xinfo stream s FULL COUNT", syntax);
-    s.check_reply("xinfo stream s FULL COUNT x", "-ERR value is not an integer or out of range");
+    s.check_reply(
+        "xinfo stream s FULL COUNT x",
+        "-ERR value is not an integer or out of range",
+    );
     s.check_reply("xinfo stream none what", "-ERR no such key");
     s.check_reply("xinfo groups none", "-ERR no such key");
 }
