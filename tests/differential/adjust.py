@@ -222,7 +222,13 @@ def tame_streams(generator, name, argv):
     r = generator.random
     words = [word.upper() for word in argv]
     if name == 'xadd':
-        argv[2:] = [word if word != b'*' or argv[1] == FUTURE_KEY else b'%d-*' % r.randrange(62) for word in argv[2:]]
+        argv[2:] = [word if word != b'*' or argv[1] == FUTURE_KEY else b'%d-*' % generator.newest for word in argv[2:]]
+    # The reference reads over space before an ID, and reads it up to a zero byte.
+    argv[:] = [b'1x' if word[:1].isspace() or b'\0' in word and word[:1].isdigit() else word for word in argv]
+    if name == 'xsetid' and generator.reference < (7, 2) and len(argv) > 2 and argv[2][:1].isdigit():
+        # Before 7.2 the last ID of an empty stream might be set to one before deleted entries.
+        generator.newest += 2
+        argv[2] = b'%d-0' % generator.newest
     for at, word in enumerate(words[:-1]):
         if word == b'BLOCK' and argv[at + 1] not in STREAM_BLOCKS + ODD_STREAM_BLOCKS:
             argv[at + 1] = r.choice(STREAM_BLOCKS)

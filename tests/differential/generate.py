@@ -76,7 +76,7 @@ class Generator:
         self.profile, self.pending = profile, []
         if profile == 'strings':
             return {parameter: values[0] for parameter, values in LIMITS.items()}
-        self.until_look = LOOK_EVERY
+        self.until_look, self.newest = LOOK_EVERY, 1
         if profile == 'streams':
             self.pending = [('xadd', [b'XADD', FUTURE_KEY, FUTURE_ID, b'f', b'v'])]
         else:
@@ -331,14 +331,12 @@ class Generator:
         return self.pick(INTEGERS, HOSTILE_INTEGERS)
 
     def stream_id(self, name):
-        """An ID from few, so that commands meet what others added; those of new entries grow."""
+        """An ID among those of the latest entries; those of new entries grow, those of all streams together."""
         r = self.random
         if r.random() < 0.03:
             return r.choice(ODD_IDS)
         if self.name == 'xadd':
-            self.newest = getattr(self, 'newest', 0) + r.choice([0, 0, 1, 1, 2])
-            if self.newest > 60:
-                self.newest = 0
+            self.newest += r.choice([0, 0, 0, 1, 1])
             return r.choice([b'%d-%d' % (self.newest, r.randrange(4)), b'%d-*' % self.newest, b'%d' % (self.newest + 1)])
         if name in ('start', 'end') and r.random() < 0.4:
             return r.choice([b'-', b'+'] if r.random() < 0.2 else [b'-'] if name == 'start' else [b'+'])
@@ -346,7 +344,8 @@ class Generator:
             return b'>'
         if name == 'id' and (self.name == 'xread' or self.name.startswith('xgroup')) and r.random() < 0.2:
             return b'$'
-        text = b'%d-%d' % (r.randrange(62), r.randrange(4)) if r.random() < 0.9 else b'%d' % r.randrange(62)
+        ms = max(0, self.newest + 1 - r.randrange(r.choice([5, 20, 60])))
+        text = b'%d-%d' % (ms, r.randrange(4)) if r.random() < 0.9 else b'%d' % ms
         if r.random() < 0.06:
             text = FUTURE_ID[:-1] + b'%d' % r.randrange(40)
         return b'(' + text if name in ('start', 'end') and r.random() < 0.15 else text
