@@ -26,6 +26,7 @@ use crate::server::registry::CommandId;
 use crate::server::state::Server;
 use crate::server::tracking;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 
 /// What a parked client waits for.
 pub struct Parked {
@@ -49,8 +50,8 @@ impl Parked {
     }
 }
 
-/// Who waits for a key, by ticket.
-type Queue = BTreeMap<u64, Slot>;
+/// Who waits for a key, by ticket, and whether it matters to them if it goes.
+type Queue = BTreeMap<u64, (Slot, bool)>;
 
 /// All parked clients.
 #[derive(Default)]
@@ -78,6 +79,14 @@ impl Blocked {
         self.queues.values().map(HashMap::len).sum()
     }
 
+    /// The number of keys that somebody waits for who is told if they go.
+    pub fn keys_not_to_be_lost(&self) -> usize {
+        let queues = self.queues.values().flat_map(HashMap::values);
+        queues
+            .filter(|queue| queue.values().any(|&(_, on_loss)| on_loss))
+            .count()
+    }
+
     /// The number of clients whose wait ends at some time.
     pub fn timeouts(&self) -> usize {
         self.deadlines.len()
@@ -92,14 +101,14 @@ impl Blocked {
     /// The first client from a ticket on that waits for a key.
     fn next_waiting(&self, db: usize, key: &[u8], from: u64) -> Option<(u64, Slot)> {
         let queue = self.queues.get(&db)?.get(key)?;
-        queue.range(from..).next().map(|(&t, &slot)| (t, slot))
+        queue.range(from..).next().map(|(&t, &(slot, _))| (t, slot))
     }
 
     fn enter(&mut self, slot: Slot, parked: &Parked) {
         let queues = self.queues.entry(parked.db).or_default();
         for key in &parked.keys {
             let queue = queues.entry(key.clone()).or_default();
-            queue.insert(parked.ticket, slot);
+            queue.insert(parked.ticket, (slot, parked.on_loss));
         }
         if let Some(deadline) = parked.deadline_us {
             self.deadlines.insert((deadline, slot));
@@ -205,21 +214,24 @@ pub fn serve(server: &mut Server) {
     }
 }
 
-/// The keys of two databases have changed places: those that are there now may serve somebody, and those
-/// that are not may be what somebody waits for in vain.
+/// The keys of two databases have changed places: those that are there now may serve somebody, those that
+/// are not are lost.
 pub fn note_swap(server: &mut Server, first: usize, second: usize) {
-    note_all(server, first);
-    note_all(server, second);
-}
-
-/// All keys of a database are gone: those who wait for what they had are told.
-pub fn note_flush(server: &mut Server, db: usize) {
-    if server.blocked.on_loss != 0 {
+    for db in [first, second] {
         note_all(server, db);
     }
 }
 
-/// The keys of a database that somebody waits for are looked at next, in no order.
+/// All keys of these databases are gone: those who wait for what they had are told.
+pub fn note_flush(server: &mut Server, databases: Range<usize>) {
+    if server.blocked.on_loss > 0 {
+        for db in databases {
+            note_all(server, db);
+        }
+    }
+}
+
+/// Has all keys of a database looked at that somebody waits for.
 fn note_all(server: &mut Server, db: usize) {
     if let Some(queues) = server.blocked.queues.get(&db) {
         let keys = queues.keys().map(|key| (db, key.clone()));

@@ -46,11 +46,9 @@ pub fn run_unasked(server: &mut Server) {
 fn note_replaced(server: &mut Server, replaced: Replaced, by: Option<Slot>) {
     match replaced {
         Replaced::Flushed(dbs) => {
-            for db in dbs {
-                watch::note_flush(server, db);
-                blocked::note_flush(server, db);
-            }
+            dbs.clone().for_each(|db| watch::note_flush(server, db));
             tracking::note_flush(server, by);
+            blocked::note_flush(server, dbs);
         }
         Replaced::Swapped(first, second) => {
             watch::note_swap(server, first);

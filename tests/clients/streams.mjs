@@ -12,8 +12,8 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { createRequire } from 'node:module';
 
-// The packages may lie elsewhere than beside this file: NODE_MODULES names the folder.
-const Redis = createRequire(path.join(process.env.NODE_MODULES ?? import.meta.dirname ?? '.', 'x.js'))('ioredis');
+// The packages may have been installed elsewhere than beside this file: NODE_MODULES names that folder.
+const Redis = createRequire(path.join(path.resolve(process.env.NODE_MODULES ?? import.meta.dirname), 'x.js'))('ioredis');
 
 const GROUPS = ['billing', 'audit'];
 const CONSUMERS = ['one', 'two', 'three'];

@@ -222,12 +222,33 @@ def tame_streams(generator, name, argv):
     r = generator.random
     words = [word.upper() for word in argv]
     if name == 'xadd':
-        argv[2:] = [word if word != b'*' or argv[1] == FUTURE_KEY else b'%d-*' % r.randrange(62) for word in argv[2:]]
+        argv[2:] = [word if word != b'*' or argv[1] == FUTURE_KEY else b'%d-*' % generator.newest for word in argv[2:]]
+    # The reference reads over space before an ID, and reads it up to a zero byte.
+    argv[:] = [b'1x' if word[:1].isspace() or b'\0' in word and word[:1].isdigit() else word for word in argv]
+    if name == 'xsetid' and generator.reference < (7, 2) and len(argv) > 2 and argv[2][:1].isdigit():
+        # Before 7.2 the last ID of an empty stream might be set to one before deleted entries.
+        generator.newest += 2
+        argv[2] = b'%d-0' % generator.newest
     for at, word in enumerate(words[:-1]):
         if word == b'BLOCK' and argv[at + 1] not in STREAM_BLOCKS + ODD_STREAM_BLOCKS:
             argv[at + 1] = r.choice(STREAM_BLOCKS)
+    if generator.reference < (7, 2):
+        tame_consumers(generator, name, argv)
     if name not in FUTURE_ALLOWED:
         argv[:] = [b'st:0' if word == FUTURE_KEY else word for word in argv]
+
+
+def tame_consumers(generator, name, argv):
+    """Before 7.2 a consumer came to be with the first entry it got, and not with its first request. So all consumers
+    are made with their group, and again when one is deleted, and no others are named."""
+    at = {'xclaim': 3, 'xautoclaim': 3}.get(name)
+    if name == 'xreadgroup':
+        at = next((i + 2 for i in range(1, len(argv)) if argv[i].upper() == b'GROUP'), None)
+    if at is not None and at < len(argv) and argv[at] not in CONSUMERS:
+        argv[at] = CONSUMERS[0]
+    if name in ('xgroup|create', 'xgroup|delconsumer') and len(argv) > 3:
+        generator.pending += [('xgroup|createconsumer', [b'XGROUP', b'CREATECONSUMER', argv[2], argv[3], consumer])
+                              for consumer in sorted({*CONSUMERS})]
 
 
 def as_integer(text):

@@ -24,8 +24,8 @@ KEYS_AMONG_COLLECTIONS = {'copy': 20, 'rename': 10, 'renamenx': 5, 'del': 8, 'un
                           'expire': 3, 'move': 2}
 KEYS_AMONG_STREAMS = {'del': 4, 'copy': 8, 'rename': 6, 'type': 4, 'object|encoding': 4, 'exists': 2, 'set': 1, 'lpush': 1,
                       'get': 2, 'unlink': 1}
-STREAM_WEIGHTS = {'xadd': 160, 'xreadgroup': 120, 'xsetid': 8, 'xtrim': 20, 'xdel': 40, 'xgroup|create': 40,
-                  'xgroup|destroy': 5, 'xgroup|setid': 12, 'xgroup|delconsumer': 10, 'xlen': 10}
+STREAM_WEIGHTS = {'xadd': 160, 'xreadgroup': 120, 'xsetid': 8, 'xtrim': 20, 'xdel': 40, 'xgroup|create': 80,
+                  'xgroup|destroy': 3, 'xgroup|setid': 12, 'xgroup|delconsumer': 10, 'xlen': 10}
 # Commands between two looks at all that the streams hold.
 LOOK_EVERY = 100
 KEY_NAMES = {'key', 'source', 'destination', 'sourcekey', 'destkey', 'src', 'dst', 'storekey', 'storedistkey'}
@@ -51,8 +51,10 @@ def weight(profile, name, group):
 
 
 class Generator:
-    def __init__(self, seed, trees, tokens_known):
-        """trees: {name: argument tree}; tokens_known: {name: tokens the reference documents, or None}."""
+    def __init__(self, seed, trees, tokens_known, reference=(7, 2)):
+        """trees: {name: argument tree}; tokens_known: {name: tokens the reference documents, or None};
+        reference: its version."""
+        self.reference = reference
         self.random = random.Random(seed)
         self.trees = trees
         self.tokens_known = tokens_known
@@ -74,7 +76,7 @@ class Generator:
         self.profile, self.pending = profile, []
         if profile == 'strings':
             return {parameter: values[0] for parameter, values in LIMITS.items()}
-        self.until_look = LOOK_EVERY
+        self.until_look, self.newest, self.stream = LOOK_EVERY, 1, None
         if profile == 'streams':
             self.pending = [('xadd', [b'XADD', FUTURE_KEY, FUTURE_ID, b'f', b'v'])]
         else:
@@ -209,7 +211,8 @@ class Generator:
         if self.profile == 'streams':
             if r.random() < 0.01:
                 return r.choice(ODD_KEYS)
-            return FUTURE_KEY if r.random() < 0.1 else r.choice(STREAM_KEYS)
+            self.stream = FUTURE_KEY if r.random() < 0.1 else r.choice(STREAM_KEYS)
+            return self.stream
         family = self.group
         if family in ('generic', 'string', 'bitmap') or r.random() < 0.05:
             family = r.choice(list(TYPED_KEYS))
@@ -329,14 +332,14 @@ class Generator:
         return self.pick(INTEGERS, HOSTILE_INTEGERS)
 
     def stream_id(self, name):
-        """An ID from few, so that commands meet what others added; those of new entries grow."""
+        """An ID among those of the latest entries; those of new entries grow, those of all streams together."""
         r = self.random
         if r.random() < 0.03:
             return r.choice(ODD_IDS)
+        if self.name == 'xadd' and self.stream == FUTURE_KEY:
+            return b'*'
         if self.name == 'xadd':
-            self.newest = getattr(self, 'newest', 0) + r.choice([0, 0, 1, 1, 2])
-            if self.newest > 60:
-                self.newest = 0
+            self.newest += r.choice([0, 0, 0, 1, 1])
             return r.choice([b'%d-%d' % (self.newest, r.randrange(4)), b'%d-*' % self.newest, b'%d' % (self.newest + 1)])
         if name in ('start', 'end') and r.random() < 0.4:
             return r.choice([b'-', b'+'] if r.random() < 0.2 else [b'-'] if name == 'start' else [b'+'])
@@ -344,7 +347,8 @@ class Generator:
             return b'>'
         if name == 'id' and (self.name == 'xread' or self.name.startswith('xgroup')) and r.random() < 0.2:
             return b'$'
-        text = b'%d-%d' % (r.randrange(62), r.randrange(4)) if r.random() < 0.9 else b'%d' % r.randrange(62)
+        ms = max(0, self.newest + 1 - r.randrange(r.choice([5, 20, 60])))
+        text = b'%d-%d' % (ms, r.randrange(4)) if r.random() < 0.9 else b'%d' % ms
         if r.random() < 0.06:
             text = FUTURE_ID[:-1] + b'%d' % r.randrange(40)
         return b'(' + text if name in ('start', 'end') and r.random() < 0.15 else text

@@ -436,7 +436,11 @@ fn group_start(arg: &[u8]) -> Result<From, ErrorReply> {
             quotable(arg, 1).escape_ascii()
         )
         .into()),
-        id => Ok(From::After(ids::parse(id)?)),
+        id => Ok(match ids::parse(id)? {
+            // Nothing comes behind it, so Redis lets it mean what is new.
+            StreamId::MAX => From::New,
+            id => From::After(id),
+        }),
     }
 }
 

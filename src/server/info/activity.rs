@@ -30,7 +30,10 @@ pub(super) fn clients(server: &Server, out: &mut Fields) {
     out.add("clients_in_timeout_table", server.blocked.timeouts());
     out.add("total_watched_keys", server.watchers.keys());
     out.add("total_blocking_keys", server.blocked.keys());
-    out.zeros(&["total_blocking_keys_on_nokey"]);
+    out.add(
+        "total_blocking_keys_on_nokey",
+        server.blocked.keys_not_to_be_lost(),
+    );
     let left_ms = |until: i64| until - server.now_ms();
     let (reason, actions, timeout_ms) = match server.pause.current() {
         Some((_, until)) if left_ms(until) <= 0 => ("none", "none", 0),
