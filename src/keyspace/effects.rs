@@ -32,6 +32,8 @@ pub enum Class {
     New = 1 << 14,
     /// `m`: a key was looked for in vain.
     KeyMiss = 1 << 11,
+    /// A change that no notification tells of, only those who watch the key.
+    Untold = 1 << 20,
 }
 
 /// The classes of events that say nothing of a change to a key that was there, or is stated of itself.
@@ -172,6 +174,11 @@ impl Effects {
     pub fn changed(&mut self, class: Class, name: &'static str, db: usize, key: &[u8]) {
         self.dirty += 1;
         self.event(class, name, db, key);
+    }
+
+    /// A key was changed in a way that no notification tells of.
+    pub fn touched(&mut self, db: usize, key: &[u8]) {
+        self.changed(Class::Untold, "", db, key);
     }
 
     /// Something happened to a key that is no change of its own.

@@ -8,11 +8,14 @@
 mod blocking;
 mod clients;
 mod config;
+mod dialogue;
 mod harness;
 mod hash_expiry;
 mod limits;
 mod maxmemory;
 mod misbehaving;
+mod multi;
 mod process;
 mod protocol;
 mod resp;
+mod tracking;
