@@ -255,7 +255,7 @@ impl Effects {
 
     /// Forgets everything, for the next command. What [`Effects::became`] and the wish to wait say
     /// is taken by the caller, so that nothing of it is left.
-    #[inline]
+    #[inline(always)]
     pub fn reset(&mut self) {
         self.dirty = 0;
         if self.listening != 0 || self.propagating {

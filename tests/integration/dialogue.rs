@@ -62,7 +62,7 @@ impl<'a> Dialogue<'a> {
                 .expect("a line begins with 1> or 1<");
             (self.client(name).read(), expected)
         };
-        assert_eq!(render(&got), expected.trim(), "in the line: {line}");
+        assert_eq!(render(&got).trim(), expected.trim(), "in the line: {line}");
     }
 }
 
