@@ -9,6 +9,7 @@ use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::blocked;
 use crate::server::client::{Client, Closing, ReplyMode};
+use crate::server::client_eviction;
 use crate::server::client_info;
 use crate::server::command::*;
 use crate::server::cx::ServerCx;
@@ -362,6 +363,7 @@ fn on_off(arg: &[u8]) -> Result<bool, ErrorReply> {
 
 fn no_evict(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     cx.client_mut().no_evict = on_off(argv.at(2))?;
+    client_eviction::note(cx.server, cx.slot, 0);
     cx.reply.ok();
     Ok(())
 }

@@ -401,12 +401,12 @@ fn set_if(
     if !options.get {
         cx.reply.ok();
     }
+    // A time that has passed already is stored all the same, and found expired at once.
+    cx.store(key, place, NewValue::from_bytes(value), expiry);
     cx.effects
         .changed(Class::String, "set", cx.db_index, key.bytes);
     match expiry {
-        // A time that has passed already is stored all the same, and found expired at once.
         Expiry::At(at) => {
-            cx.store(key, place, NewValue::from_bytes(value), expiry);
             cx.effects
                 .event(Class::Generic, "expire", cx.db_index, key.bytes);
             cx.effects.rewrite(&[
@@ -418,7 +418,6 @@ fn set_if(
             ]);
         }
         _ => {
-            cx.store(key, place, NewValue::from_bytes(value), expiry);
             if options.keep_ttl {
                 cx.effects.rewrite(&[b"SET", key.bytes, value, b"KEEPTTL"]);
             } else if options.get || options.only_if_equal.is_some() {
@@ -703,8 +702,9 @@ impl LcsOptions {
 }
 
 fn lcs(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
-    let first = lcs_source(cx, cx.key(argv, 1))?;
-    let second = lcs_source(cx, cx.key(argv, 2))?;
+    // Both are looked up before either is refused.
+    let first = lcs_source(cx, cx.key(argv, 1));
+    let (second, first) = (lcs_source(cx, cx.key(argv, 2))?, first?);
     let options = LcsOptions::parse(argv)?;
     let limit = cx.config.proto_max_bulk_len;
     if options.length {

@@ -12,7 +12,8 @@ use crate::base::alloc;
 use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
 use crate::server::blocked;
-use crate::server::client::{Closing, Slot};
+use crate::server::client::{Closing, OutQueue, Slot};
+use crate::server::client_eviction;
 use crate::server::cron;
 use crate::server::limits::{self, Overrun};
 use crate::server::state::{Server, Shutdown};
@@ -155,6 +156,7 @@ impl EventLoop {
             }
             tracking::broadcast(&mut self.server);
             self.deliver();
+            client_eviction::evict(&mut self.server);
             self.attend();
             if let Some(shutdown) = self.server.shutdown {
                 return shutdown;
@@ -309,6 +311,7 @@ impl EventLoop {
         client.query.reserve_exact(room);
         client.query.extend_from_slice(rest);
         client.query_peak = client.query_peak.max(rest.len());
+        client_eviction::note(&mut self.server, slot, 0);
     }
 
     /// Reads more of a large request into the client's own buffer, and runs it from there when it is
@@ -324,6 +327,8 @@ impl EventLoop {
         query.resize(had + more, 0);
         let read = self.read(slot, &mut query[had..]);
         query.truncate(had + read.unwrap_or(0));
+        client_eviction::note(&mut self.server, slot, query.capacity());
+        client_eviction::evict(&mut self.server);
         if self.is_closing(slot) {
             return;
         }
@@ -350,6 +355,7 @@ impl EventLoop {
             query.shrink_to_fit();
         }
         client.query = query;
+        client_eviction::note(&mut self.server, slot, 0);
         if more_requests {
             self.make_ready(slot);
         }
@@ -467,6 +473,7 @@ impl EventLoop {
             if self.is_closing(slot) {
                 self.server.attend(slot);
             }
+            client_eviction::note(&mut self.server, slot, 0);
         }
         self.reply_peak = self.reply_peak.max(self.reply.len());
         self.reply.clear(keep_max);
@@ -493,7 +500,11 @@ impl EventLoop {
                     self.server.attend(slot);
                 } else if is_much {
                     self.flush(slot);
+                    if self.is_closing(slot) {
+                        self.server.attend(slot);
+                    }
                 }
+                client_eviction::note(&mut self.server, slot, 0);
             }
         }
         self.server.deliveries = deliveries;
@@ -549,13 +560,7 @@ impl EventLoop {
         };
         let client = self.server.clients.at_mut(slot);
         while connection.writable && !client.out.is_empty() {
-            let slices: Vec<IoSlice<'_>> = client
-                .out
-                .chunks()
-                .take(IOV_MAX)
-                .map(|c| IoSlice::new(c))
-                .collect();
-            match connection.transport.write_vectored(&slices) {
+            match write_queued(&mut connection.transport, &client.out) {
                 Ok(n) => {
                     self.server.stats.writes += 1;
                     self.server.stats.bytes_out += n as u64;
@@ -586,6 +591,7 @@ impl EventLoop {
                 }
                 if self.server.clients.at(slot).closing != Some(Closing::Now) {
                     self.flush(slot);
+                    client_eviction::note(&mut self.server, slot, 0);
                 }
                 let client = self.server.clients.at(slot);
                 match client.closing {
@@ -680,4 +686,24 @@ impl EventLoop {
             is_ready: false,
         });
     }
+}
+
+/// Writes the chunks that wait, as many as one call takes.
+fn write_queued(transport: &mut Transport, queue: &OutQueue) -> io::Result<usize> {
+    /// Chunks for which room on the stack is enough.
+    const FEW: usize = 16;
+    let count = queue.count();
+    if count == 1 {
+        return transport.write(queue.first());
+    }
+    if count <= FEW {
+        let mut slices = [IoSlice::new(&[]); FEW];
+        for (slice, chunk) in slices.iter_mut().zip(queue.chunks()) {
+            *slice = IoSlice::new(chunk);
+        }
+        return transport.write_vectored(&slices[..count]);
+    }
+    let chunks = queue.chunks().take(IOV_MAX);
+    let slices: Vec<IoSlice<'_>> = chunks.map(|chunk| IoSlice::new(chunk)).collect();
+    transport.write_vectored(&slices)
 }

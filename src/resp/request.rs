@@ -136,6 +136,11 @@ impl Progress {
     pub fn bytes_needed(&self) -> usize {
         self.needed
     }
+
+    /// Where in the frame the first argument begins that is not whole; 0 if none is known.
+    pub fn argument_at(&self) -> usize {
+        self.resume
+    }
 }
 
 /// Parses the request that starts at `at`. Its spans are positions in `buf`; when there is no

@@ -100,6 +100,7 @@ impl Server {
             Apply::Maxclients => self.check_maxclients(),
             Apply::Maxmemory => {
                 self.warn_of_small_maxmemory();
+                self.eviction_is_due = self.config.maxmemory != 0;
                 Ok(())
             }
             Apply::Events => {

@@ -243,6 +243,17 @@ impl Client {
         subscriptions.map_or(0, |all| all.count(kind))
     }
 
+    /// The bytes of memory that it takes, buffers and all.
+    pub fn memory(&self) -> usize {
+        let parked = self.parked.as_ref().map_or(0, |p| p.heap_bytes());
+        let transaction = self.transaction.as_ref().map_or(0, |t| t.heap_bytes());
+        let tracking = self.tracking.as_ref().map_or(0, |t| t.heap_bytes());
+        let subscriptions = self.subscriptions.as_ref();
+        let subscriptions = subscriptions.map_or(0, |s| s.heap_bytes());
+        let buffers = self.query.capacity() + self.out.bytes();
+        size_of::<Client>() + buffers + parked + transaction + tracking + subscriptions
+    }
+
     /// Whether it connects from this machine.
     pub fn is_local(&self) -> bool {
         match &self.peer {
@@ -296,9 +307,18 @@ impl Client {
     }
 }
 
-/// Output that waits for its socket: bytes of our own and shared ones, in order.
+/// Output that waits for its socket: bytes of our own and shared ones, in order. One chunk, which is what
+/// most clients ever wait for, takes no memory beside its own.
 #[derive(Default)]
 pub struct OutQueue {
+    /// Empty if nothing waits.
+    first: Bytes,
+    rest: Option<Box<Rest>>,
+}
+
+/// The chunks after the first.
+#[derive(Default)]
+struct Rest {
     chunks: VecDeque<Bytes>,
     bytes: usize,
 }
@@ -306,45 +326,70 @@ pub struct OutQueue {
 impl OutQueue {
     /// Adds a chunk.
     pub fn push(&mut self, chunk: Bytes) {
-        if !chunk.is_empty() {
-            self.bytes += chunk.len();
-            self.chunks.push_back(chunk);
+        if chunk.is_empty() {
+        } else if self.first.is_empty() {
+            self.first = chunk;
+        } else {
+            let rest = self.rest.get_or_insert_default();
+            rest.bytes += chunk.len();
+            rest.chunks.push_back(chunk);
         }
     }
 
     /// Bytes waiting.
     #[inline]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.first.len() + self.rest.as_ref().map_or(0, |rest| rest.bytes)
+    }
+
+    /// The number of chunks waiting.
+    pub fn count(&self) -> usize {
+        let rest = self.rest.as_ref().map_or(0, |rest| rest.chunks.len());
+        usize::from(!self.first.is_empty()) + rest
+    }
+
+    /// The first chunk; empty if nothing waits.
+    pub fn first(&self) -> &Bytes {
+        &self.first
     }
 
     /// Chunks waiting.
-    pub fn chunks(&self) -> impl ExactSizeIterator<Item = &Bytes> {
-        self.chunks.iter()
+    pub fn chunks(&self) -> impl Iterator<Item = &Bytes> {
+        let first = (!self.first.is_empty()).then_some(&self.first);
+        let rest = self.rest.iter().flat_map(|rest| &rest.chunks);
+        first.into_iter().chain(rest)
     }
 
     /// Whether nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.bytes == 0
+        self.first.is_empty()
     }
 
     /// Drops what was sent.
     pub fn consume(&mut self, mut sent: usize) {
-        self.bytes -= sent;
-        while sent > 0 {
-            let first = self.chunks.front_mut().expect("no more is sent than waits");
-            if first.len() <= sent {
-                sent -= first.len();
-                self.chunks.pop_front();
-            } else {
-                bytes::Buf::advance(first, sent);
-                sent = 0;
-            }
+        while sent >= self.first.len() && !self.first.is_empty() {
+            sent -= self.first.len();
+            self.first = self.next();
         }
-        if self.chunks.is_empty() {
-            self.chunks = VecDeque::new();
+        assert!(
+            sent == 0 || !self.first.is_empty(),
+            "no more is sent than waits"
+        );
+        bytes::Buf::advance(&mut self.first, sent);
+    }
+
+    /// Takes the chunk after the first; an empty one if there is none.
+    fn next(&mut self) -> Bytes {
+        let Some(rest) = &mut self.rest else {
+            return Bytes::new();
+        };
+        let next = rest.chunks.pop_front().unwrap_or_default();
+        rest.bytes -= next.len();
+        if rest.chunks.is_empty() {
+            self.rest = None;
         }
+        next
     }
 }
 
@@ -401,6 +446,12 @@ impl Clients {
     }
 
     /// The client in a slot, if there is one.
+    #[inline]
+    pub fn get(&self, slot: Slot) -> Option<&Client> {
+        self.slots.get(slot)?.as_deref()
+    }
+
+    /// The same, to change.
     #[inline]
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Client> {
         self.slots.get_mut(slot)?.as_deref_mut()

@@ -17,7 +17,7 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
     let command = client
         .last_command
         .map_or("NULL", |id| server.commands.get(id).full_name.as_str());
-    let (out_chunks, out_bytes) = (client.out.chunks().len(), client.out.bytes());
+    let (out_chunks, out_bytes) = (client.out.count(), client.out.bytes());
     let query_free = client.query.capacity() - client.query.len();
     // All clients share one reply buffer; this is the room that this one's replies took of it lately.
     let reply_room = client
@@ -30,11 +30,7 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
         Some(transaction) if client.is_in_multi() => transaction.len() as i64,
         _ => -1,
     };
-    let total = size_of::<Client>()
-        + client.query.capacity()
-        + out_bytes
-        + request_bytes
-        + transaction.map_or(0, |t| t.heap_bytes());
+    let total = client.memory() + request_bytes;
     format!(
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub={} psub={} ssub={} multi={} watch={} \
          qbuf={} qbuf-free={query_free} argv-mem={request_bytes} multi-mem={multi_bytes} rbs={reply_room} rbp={} obl=0 oll={out_chunks} \
@@ -55,7 +51,7 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
         client.subscribed_to(Kind::Shard),
         queued,
         transaction.map_or(0, |t| t.watched()),
-        client.query.len(),
+        unread_bytes(client),
         client.reply_peak,
         if client.out.is_empty() { "r" } else { "rw" },
         client.user(),
@@ -70,6 +66,20 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
         client.bytes_out,
         client.commands,
     )
+}
+
+/// The bytes received of what is no whole request, without those in front of an argument of which a part
+/// has come.
+fn unread_bytes(client: &Client) -> usize {
+    /// A marker, the digits of a length and a line end.
+    const HEADER_MAX: usize = 1 + 20 + 2;
+    let rest = client.query.get(client.progress.argument_at()..);
+    let header = rest.filter(|rest| rest.starts_with(b"$"));
+    let header = header.map(|rest| &rest[..rest.len().min(HEADER_MAX)]);
+    match header.and_then(|header| memchr::memchr(b'\n', header)) {
+        Some(end) => client.query.len() - client.progress.argument_at() - end - 1,
+        None => client.query.len(),
+    }
 }
 
 /// The letters of `flags=`.

@@ -2,6 +2,7 @@
 
 use crate::base::{alloc, clock, sys};
 use crate::keyspace::expire;
+use crate::server::blocked;
 use crate::server::gate;
 use crate::server::info;
 use crate::server::reactions;
@@ -29,9 +30,13 @@ pub fn run(server: &mut Server) -> i64 {
             expire_cycle(server);
             expire_fields(server);
             reactions::run_unasked(server);
+            blocked::serve(server);
         }
         if server.unusual & gate::unusual::TRACKING_FULL != 0 {
             tracking::limit(server);
+        }
+        if server.eviction_is_due && server.unusual & gate::unusual::PAUSED == 0 {
+            server.make_room();
         }
         upkeep::visit_some(server, runs_a_second(server));
         give_memory_back(server, now_ms);

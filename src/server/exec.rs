@@ -167,14 +167,15 @@ fn finish(
     if server.effects.has_reactions() {
         reactions::run(server, Some(slot));
     }
+    server.dirty += server.effects.dirty;
     if server.effects.wait.is_some() {
-        // It counts when it has run to its end.
+        // It counts when it has run to its end. What it did before (keys found expired, a consumer
+        // created) is done.
         if server.clients.at(slot).unusual & client_unusual::TRACKING != 0 {
             tracking::remember(server, slot, id, argv);
         }
         return;
     }
-    server.dirty += server.effects.dirty;
     server.stats.commands += 1;
     let stats = server.commands.stats_mut(id);
     stats.calls += 1;

@@ -5,6 +5,7 @@ use crate::keyspace::effects::Class;
 use crate::keyspace::entry::EntryRef;
 use crate::keyspace::evict;
 use crate::server::config::MaxmemoryPolicy;
+use crate::server::gate;
 use crate::server::reactions;
 use crate::server::state::Server;
 
@@ -17,12 +18,19 @@ impl Server {
     pub fn make_room(&mut self) -> bool {
         let limit = self.config.maxmemory as usize;
         if alloc::used_memory() <= limit {
+            self.eviction_is_due = false;
+            return true;
+        }
+        if self.unusual & gate::unusual::PAUSED != 0 {
+            // A pause keeps the data set as it is.
+            self.eviction_is_due = true;
             return true;
         }
         if self.config.maxmemory_policy == MaxmemoryPolicy::NoEviction {
             return false;
         }
         let room = self.evict_to(limit);
+        self.eviction_is_due = room && alloc::used_memory() > limit;
         reactions::run_unasked(self);
         room
     }
@@ -83,6 +91,7 @@ impl Server {
             .remove(db, key, place, self.config.lazyfree_lazy_eviction);
         self.stats.keyspace.evicted += 1;
         self.effects.event(Class::Evicted, "evicted", db, key.bytes);
+        self.effects.lost(db, key.bytes);
         true
     }
 }

@@ -34,7 +34,7 @@ impl Breakdown {
             peak: server.stats.memory_peak.max(used),
             startup: server.memory_at_start,
             resident: sys::resident_bytes() as usize,
-            clients: server.clients.iter().map(client_bytes).sum(),
+            clients: server.clients.iter().map(Client::memory).sum(),
             tables: dbs
                 .filter(|(_, db)| db.table().buckets() > 0)
                 .map(|(index, db)| (index, db.table().bytes()))
@@ -93,17 +93,6 @@ impl Breakdown {
     pub fn fragmentation(&self) -> (f64, isize) {
         beyond(self.resident, self.used)
     }
-}
-
-/// What a client holds.
-fn client_bytes(client: &Client) -> usize {
-    let parked = client.parked.as_ref().map_or(0, |p| p.heap_bytes());
-    let transaction = client.transaction.as_ref().map_or(0, |t| t.heap_bytes());
-    let subscriptions = client.subscriptions.as_ref();
-    let subscriptions = subscriptions.map_or(0, |s| s.heap_bytes());
-    let tracking = client.tracking.as_ref().map_or(0, |t| t.heap_bytes());
-    let buffers = client.query.capacity() + client.out.bytes();
-    size_of::<Client>() + buffers + parked + transaction + tracking + subscriptions
 }
 
 fn percent(part: usize, whole: usize) -> f64 {

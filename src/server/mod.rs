@@ -4,6 +4,7 @@ pub mod apply;
 pub mod args;
 pub mod blocked;
 pub mod client;
+pub mod client_eviction;
 pub mod client_info;
 pub mod command;
 pub mod config;

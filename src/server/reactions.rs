@@ -46,7 +46,10 @@ pub fn run_unasked(server: &mut Server) {
 fn note_replaced(server: &mut Server, replaced: Replaced, by: Option<Slot>) {
     match replaced {
         Replaced::Flushed(dbs) => {
-            dbs.for_each(|db| watch::note_flush(server, db));
+            for db in dbs {
+                watch::note_flush(server, db);
+                blocked::note_flush(server, db);
+            }
             tracking::note_flush(server, by);
         }
         Replaced::Swapped(first, second) => {

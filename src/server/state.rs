@@ -8,6 +8,7 @@ use crate::keyspace::{Effects, Keyspace};
 use crate::resp::reply::Reply;
 use crate::server::blocked::{self, Blocked};
 use crate::server::client::{self, Clients, Closing, Endpoint, Slot};
+use crate::server::client_eviction::{self, ClientEviction};
 use crate::server::client_info;
 use crate::server::command::Command;
 use crate::server::config::Config;
@@ -77,6 +78,10 @@ pub struct Server {
     pub slowlog: CommandLogs,
     /// LATENCY.
     pub latency: LatencyMonitor,
+    /// What clients take, as far as that is limited.
+    pub client_eviction: ClientEviction,
+    /// Whether keys are to be given up by the clock, because a command did not or must not.
+    pub eviction_is_due: bool,
     /// Who listens to which channels.
     pub pubsub: PubSub,
     /// Clients that run MONITOR.
@@ -176,6 +181,8 @@ impl Server {
             pause: Pause::default(),
             slowlog: CommandLogs::default(),
             latency: LatencyMonitor::default(),
+            client_eviction: ClientEviction::default(),
+            eviction_is_due: false,
             pubsub: PubSub::default(),
             monitors: Vec::new(),
             attention: Vec::new(),
@@ -210,6 +217,7 @@ impl Server {
     pub fn note_config(&mut self) {
         self.set_unusual(gate::unusual::MAXMEMORY, self.config.maxmemory != 0);
         tracking::note_limit(self);
+        client_eviction::note_config(self);
         self.time.access = AccessClock::at(self.time.now_ms, self.config.is_lfu());
         for kind in [Kind::Slow, Kind::LargeRequest, Kind::LargeReply] {
             self.slowlog
@@ -319,7 +327,9 @@ impl Server {
         let must_authenticate = !self.config.requirepass.is_empty();
         let client = self.clients.add(fd, peer, local, self.time.now_ms);
         client.set_unusual(client::unusual::UNAUTHENTICATED, must_authenticate);
-        client.slot
+        let slot = client.slot;
+        client_eviction::note(self, slot, 0);
+        slot
     }
 
     /// Ends a client's connection; the event loop sees to it.
@@ -335,6 +345,7 @@ impl Server {
         multi::discard(self, slot);
         tracking::forget(self, slot);
         let forgotten = self.clients.remove(slot);
+        client_eviction::note(self, slot, 0);
         if let Some(client) = forgotten {
             if client.postponed {
                 self.postponed.retain(|&other| other != slot);

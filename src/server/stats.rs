@@ -36,6 +36,8 @@ pub struct Stats {
     pub writes: u64,
     /// Clients closed because their unsent replies grew too large.
     pub output_limit_disconnections: u64,
+    /// Clients closed because all together took too much memory.
+    pub evicted_clients: u64,
     /// Clients closed because their unfinished request grew too large.
     pub query_limit_disconnections: u64,
     /// Lookups.

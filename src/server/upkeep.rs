@@ -1,6 +1,7 @@
 //! What happens to clients by the clock: each is looked at about once a second, a few at a time.
 
 use crate::server::client::{Client, Closing, Slot};
+use crate::server::client_eviction;
 use crate::server::limits;
 use crate::server::state::Server;
 
@@ -28,6 +29,8 @@ fn visit(server: &mut Server, slot: Slot) {
         return;
     };
     tidy(client, now_ms);
+    client_eviction::note(server, slot, 0);
+    let client = server.clients.at(slot);
     let is_over_soft_limit = client.soft_limit_since_ms.is_some();
     let has_timed_out =
         timeout_s != 0 && now_ms - client.active_ms > timeout_s * 1000 && !client.is_listening();

@@ -18,4 +18,5 @@ mod multi;
 mod process;
 mod protocol;
 mod resp;
+mod stream;
 mod tracking;

@@ -105,7 +105,8 @@ pub(super) fn stats(server: &Server, out: &mut Fields) {
         stats.expire_cycle_us / 1000,
     );
     out.add("evicted_keys", stats.keyspace.evicted);
-    out.zeros(&["evicted_clients", "evicted_scripts"]);
+    out.add("evicted_clients", stats.evicted_clients);
+    out.zeros(&["evicted_scripts"]);
     out.zeros(&[
         "total_eviction_exceeded_time",
         "current_eviction_exceeded_time",
