@@ -32,6 +32,8 @@ pub enum Class {
     New = 1 << 14,
     /// `m`: a key was looked for in vain.
     KeyMiss = 1 << 11,
+    /// A change that no notification tells of, only those who watch the key.
+    Untold = 1 << 20,
 }
 
 /// The classes of events that say nothing of a change to a key that was there, or is stated of itself.
@@ -191,6 +193,11 @@ impl Effects {
         self.event(class, name, db, key);
     }
 
+    /// A key was changed in a way that no notification tells of.
+    pub fn touched(&mut self, db: usize, key: &[u8]) {
+        self.changed(Class::Untold, "", db, key);
+    }
+
     /// Something happened to a key that is no change of its own.
     #[inline]
     pub fn event(&mut self, class: Class, name: &'static str, db: usize, key: &[u8]) {
@@ -266,7 +273,7 @@ impl Effects {
 
     /// Forgets everything, for the next command. What [`Effects::became`] and the wish to wait say
     /// is taken by the caller, so that nothing of it is left.
-    #[inline]
+    #[inline(always)]
     pub fn reset(&mut self) {
         self.dirty = 0;
         if self.listening != 0 || self.propagating {

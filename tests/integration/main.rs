@@ -8,12 +8,15 @@
 mod blocking;
 mod clients;
 mod config;
+mod dialogue;
 mod harness;
 mod hash_expiry;
 mod limits;
 mod maxmemory;
 mod misbehaving;
+mod multi;
 mod process;
 mod protocol;
 mod resp;
 mod stream;
+mod tracking;
