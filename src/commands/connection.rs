@@ -107,7 +107,7 @@ fn authenticate(cx: &mut ServerCx<'_>, user: &[u8], given: &[u8]) -> Outcome {
         return Err(error::WRONG_PASS);
     }
     let client = cx.client_mut();
-    client.user = None;
+    client.forget_user();
     client.was_authenticated = true;
     client.set_unusual(unusual::UNAUTHENTICATED, false);
     Ok(())
@@ -174,7 +174,7 @@ fn reset(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     let client = cx.client_mut();
     client.db = 0;
     client.proto = Proto::Resp2;
-    client.user = None;
+    client.forget_user();
     client.no_touch = false;
     client.no_evict = false;
     client.set_name(b"");

@@ -24,7 +24,7 @@ impl Session {
     pub fn new() -> Session {
         let config = Config::default();
         let mut server = Server::new(config, FAMILIES, hash::process(), Rng::from_seed(1));
-        let here = || Endpoint::Tcp(([127, 0, 0, 1], 6379).into());
+        let here = || Endpoint::tcp(([127, 0, 0, 1], 6379));
         let slot = server.add_client(0, here(), here());
         let listening = !(Class::KeyMiss as u32);
         server.effects = Effects::new(listening, true);

@@ -127,7 +127,7 @@ impl Batch {
             bulk_bytes_max: server.config.proto_max_bulk_len as usize,
             authenticated: client.is_authenticated(),
         };
-        let mut progress = std::mem::take(&mut client.progress);
+        let mut progress = client.progress();
         let db = client.db;
         let first = self.frames.len();
         let mut cut = Cut {
@@ -157,7 +157,7 @@ impl Batch {
                 }
             }
         }
-        server.clients.at_mut(slot).progress = progress;
+        server.clients.at_mut(slot).set_progress(progress);
         self.regions.push(Region {
             slot,
             db,

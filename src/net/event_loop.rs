@@ -262,7 +262,7 @@ impl EventLoop {
             return used;
         }
         let pending = client.query.len();
-        if pending > GATHER_MIN || client.progress.bytes_needed() > READ_MIN {
+        if pending > GATHER_MIN || client.progress().bytes_needed() > READ_MIN {
             self.gather(slot, inbox);
             return used;
         }
@@ -306,11 +306,11 @@ impl EventLoop {
         if rest.is_empty() {
             return;
         }
-        let announced = limits::announced_room(client.progress.bytes_needed());
+        let announced = limits::announced_room(client.progress().bytes_needed());
         let room = rest.len().max(announced).max(limits::QUERY_ROOM_MIN);
         client.query.reserve_exact(room);
         client.query.extend_from_slice(rest);
-        client.query_peak = client.query_peak.max(rest.len());
+        client.note_query(rest.len());
         client_eviction::note(&mut self.server, slot, 0);
     }
 
@@ -321,12 +321,17 @@ impl EventLoop {
         let mut query = std::mem::take(&mut client.query);
         let held = client.is_held();
         let had = query.len();
-        let announced = client.progress.bytes_needed().saturating_sub(had);
-        let more = announced.clamp(READ_MAX, GATHER_MAX);
-        query.reserve(more);
+        let needed = client.progress().bytes_needed();
+        let missing = needed.saturating_sub(had);
+        let more = missing.clamp(READ_MAX, GATHER_MAX);
+        grow(&mut query, more, needed);
         query.resize(had + more, 0);
         let read = self.read(slot, &mut query[had..]);
         query.truncate(had + read.unwrap_or(0));
+        if missing < READ_MAX && query.len() < needed {
+            // The room for what may have come behind the request is not needed until that is whole.
+            query.shrink_to(needed);
+        }
         client_eviction::note(&mut self.server, slot, query.capacity());
         client_eviction::evict(&mut self.server);
         if self.is_closing(slot) {
@@ -348,7 +353,7 @@ impl EventLoop {
             client.query.extend_from_slice(&query[cut.rest..]);
             return;
         }
-        client.query_peak = client.query_peak.max(query.len());
+        client.note_query(query.len());
         let more_requests = cut.again && cut.rest < query.len();
         query.drain(..cut.rest);
         if query.capacity() > limits::QUERY_ROOM_KEPT_MAX && cut.rest > 0 {
@@ -457,7 +462,7 @@ impl EventLoop {
         let mut query = unrun.to_vec();
         query.extend_from_slice(&client.query);
         client.query = query;
-        client.progress = Default::default();
+        client.set_progress(Default::default());
     }
 
     /// Sends each client its part of the replies, and then what others caused it to be sent.
@@ -685,6 +690,15 @@ impl EventLoop {
             read_closed: false,
             is_ready: false,
         });
+    }
+}
+
+/// Makes room for `more` bytes, and as long as a request needs it for about as much again as there is.
+fn grow(query: &mut Vec<u8>, more: usize, needed: usize) {
+    let wanted = query.len() + more;
+    if wanted > query.capacity() {
+        let room = (2 * query.capacity()).min(needed).max(wanted);
+        query.reserve_exact(room - query.len());
     }
 }
 

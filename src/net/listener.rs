@@ -114,16 +114,16 @@ impl Listener {
             Listener::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
                 prepare(&stream, keepalive_s);
-                let local = Endpoint::Tcp(stream.local_addr()?);
+                let local = Endpoint::tcp(stream.local_addr()?);
                 Ok(Accepted {
                     transport: Transport::Tcp(stream),
-                    peer: Endpoint::Tcp(peer),
+                    peer: Endpoint::tcp(peer),
                     local,
                 })
             }
             Listener::Unix(listener, path) => {
                 let (stream, _) = listener.accept()?;
-                let here = Endpoint::Unix(path.clone());
+                let here = Endpoint::unix(path.clone());
                 Ok(Accepted {
                     transport: Transport::Unix(stream),
                     peer: here.clone(),

@@ -7,8 +7,9 @@ use crate::server::multi::Transaction;
 use crate::server::pubsub::{Kind, Subscriptions};
 use crate::server::tracking::Tracking;
 use bytes::Bytes;
-use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::VecDeque;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::num::NonZero;
 use std::path::PathBuf;
 
 /// An index into the table of clients; reused, so [`Client::id`] tells one from the next.
@@ -17,16 +18,45 @@ pub type Slot = usize;
 /// Who is at the other end, or at ours.
 #[derive(Clone, Debug)]
 pub enum Endpoint {
-    /// A TCP address.
-    Tcp(SocketAddr),
+    /// An IPv4 address.
+    Tcp4(SocketAddrV4),
+    /// An IPv6 address.
+    Tcp6(Box<SocketAddrV6>),
     /// A Unix socket's path.
-    Unix(PathBuf),
+    Unix(Box<PathBuf>),
+}
+
+const _: () = assert!(size_of::<Endpoint>() == 16);
+
+impl Endpoint {
+    /// A TCP address.
+    pub fn tcp(address: impl Into<SocketAddr>) -> Endpoint {
+        match address.into() {
+            SocketAddr::V4(address) => Endpoint::Tcp4(address),
+            SocketAddr::V6(address) => Endpoint::Tcp6(Box::new(address)),
+        }
+    }
+
+    /// A Unix socket's path.
+    pub fn unix(path: impl Into<PathBuf>) -> Endpoint {
+        Endpoint::Unix(Box::new(path.into()))
+    }
+
+    /// Whether it is on this machine.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Endpoint::Tcp4(address) => address.ip().is_loopback(),
+            Endpoint::Tcp6(address) => address.ip().to_canonical().is_loopback(),
+            Endpoint::Unix(_) => true,
+        }
+    }
 }
 
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Endpoint::Tcp(address) => write!(f, "{address}"),
+            Endpoint::Tcp4(address) => write!(f, "{address}"),
+            Endpoint::Tcp6(address) => write!(f, "{address}"),
             Endpoint::Unix(path) => write!(f, "{}:0", path.display()),
         }
     }
@@ -110,15 +140,13 @@ pub struct Client {
     /// When it last sent something.
     pub active_ms: i64,
     /// When its output first exceeded the soft limit.
-    pub soft_limit_since_ms: Option<i64>,
+    pub soft_limit_since_ms: Option<NonZero<i64>>,
     /// The last command it ran.
     pub last_command: Option<crate::server::registry::CommandId>,
     /// Received bytes that are not a whole request yet, or must wait.
     pub query: Vec<u8>,
-    /// The longest that `query` was since the last look at it.
-    pub query_peak: usize,
-    /// How far the request in `query` was understood.
-    pub progress: Progress,
+    /// What is known of them; `None` if nothing is.
+    unfinished: Option<Box<Unfinished>>,
     /// What could not be sent at once.
     pub out: OutQueue,
     /// The most bytes of replies that it was sent at once, lately.
@@ -139,13 +167,23 @@ pub struct Client {
     pub fd: i32,
     /// It has authenticated once, whatever it is now.
     pub was_authenticated: bool,
-    /// The user it runs as; `None` is `default`.
-    pub user: Option<Box<str>>,
     /// What only some clients set.
     pub label: Option<Box<Label>>,
 }
 
-/// Names that a client gave itself.
+/// Of an idle client nothing more is to be kept than this.
+const _: () = assert!(size_of::<Client>() <= 256);
+
+/// What is known of bytes that are not a whole request.
+#[derive(Default)]
+struct Unfinished {
+    /// How far the request was understood.
+    progress: Progress,
+    /// The most bytes that there were since the last look at it.
+    peak: usize,
+}
+
+/// Names that a client gave itself, and what else only some have.
 #[derive(Default)]
 pub struct Label {
     /// CLIENT SETNAME.
@@ -154,6 +192,8 @@ pub struct Label {
     pub lib_name: Vec<u8>,
     /// CLIENT SETINFO LIB-VER.
     pub lib_version: Vec<u8>,
+    /// The user it runs as; `None` is `default`.
+    pub user: Option<Box<str>>,
 }
 
 impl Client {
@@ -187,8 +227,7 @@ impl Client {
             soft_limit_since_ms: None,
             last_command: None,
             query: Vec::new(),
-            query_peak: 0,
-            progress: Progress::default(),
+            unfinished: None,
             out: OutQueue::default(),
             reply_peak: 0,
             reply_peak_ms: now_ms,
@@ -199,7 +238,6 @@ impl Client {
             local,
             fd,
             was_authenticated: false,
-            user: None,
             label: None,
         }
     }
@@ -251,15 +289,14 @@ impl Client {
         let subscriptions = self.subscriptions.as_ref();
         let subscriptions = subscriptions.map_or(0, |s| s.heap_bytes());
         let buffers = self.query.capacity() + self.out.bytes();
-        size_of::<Client>() + buffers + parked + transaction + tracking + subscriptions
+        let unfinished = self.unfinished.as_ref();
+        let unfinished = unfinished.map_or(0, |_| size_of::<Unfinished>());
+        size_of::<Client>() + buffers + unfinished + parked + transaction + tracking + subscriptions
     }
 
     /// Whether it connects from this machine.
     pub fn is_local(&self) -> bool {
-        match &self.peer {
-            Endpoint::Tcp(address) => address.ip().to_canonical().is_loopback(),
-            Endpoint::Unix(_) => true,
-        }
+        self.peer.is_local()
     }
 
     /// The names it gave itself, to set.
@@ -281,7 +318,52 @@ impl Client {
 
     /// The user it runs as.
     pub fn user(&self) -> &str {
-        self.user.as_deref().unwrap_or("default")
+        let user = self.label.as_ref().and_then(|l| l.user.as_deref());
+        user.unwrap_or("default")
+    }
+
+    /// Has it run as the user `default`.
+    pub fn forget_user(&mut self) {
+        if let Some(label) = &mut self.label {
+            label.user = None;
+        }
+    }
+
+    /// How far the request in `query` was understood.
+    #[inline]
+    pub fn progress(&self) -> Progress {
+        self.unfinished
+            .as_ref()
+            .map_or(Progress::default(), |unfinished| unfinished.progress)
+    }
+
+    /// Remembers how far the request in `query` was understood.
+    #[inline]
+    pub fn set_progress(&mut self, progress: Progress) {
+        if self.unfinished.is_some() || progress != Progress::default() {
+            self.unfinished.get_or_insert_default().progress = progress;
+        }
+    }
+
+    /// The longest that `query` was, as far as it was noted since it was last forgotten.
+    pub fn query_peak(&self) -> usize {
+        self.unfinished.as_ref().map_or(0, |u| u.peak)
+    }
+
+    /// Notes a length of `query`.
+    pub fn note_query(&mut self, bytes: usize) {
+        let unfinished = self.unfinished.get_or_insert_default();
+        unfinished.peak = unfinished.peak.max(bytes);
+    }
+
+    /// Forgets all lengths of `query` but the present one.
+    pub fn forget_query_peak(&mut self) {
+        let progress = self.progress();
+        self.unfinished = None;
+        if !self.query.is_empty() {
+            self.note_query(self.query.len());
+        }
+        self.set_progress(progress);
     }
 
     /// Changes whether replies are sent.
@@ -398,8 +480,56 @@ impl OutQueue {
 pub struct Clients {
     slots: Vec<Option<Box<Client>>>,
     free: Vec<Slot>,
-    by_id: HashMap<u64, Slot>,
+    ids: Ids,
     next_id: u64,
+}
+
+/// The slots of ids, which only ever ascend: one word a client, an id above its slot. Those of clients that
+/// are gone stay, without their slots, until they are half of all.
+#[derive(Default)]
+struct Ids {
+    entries: Vec<u64>,
+    gone: usize,
+}
+
+impl Ids {
+    const SLOT_BITS: u32 = 24;
+    const GONE: u64 = (1 << Self::SLOT_BITS) - 1;
+
+    fn len(&self) -> usize {
+        self.entries.len() - self.gone
+    }
+
+    fn add(&mut self, id: u64, slot: Slot) {
+        assert!(
+            (slot as u64) < Self::GONE,
+            "slots have {} bits",
+            Self::SLOT_BITS
+        );
+        self.entries.push(id << Self::SLOT_BITS | slot as u64);
+    }
+
+    fn place(&self, id: u64) -> Option<usize> {
+        let id_of = |entry: &u64| entry >> Self::SLOT_BITS;
+        self.entries.binary_search_by_key(&id, id_of).ok()
+    }
+
+    fn find(&self, id: u64) -> Option<Slot> {
+        let slot = self.entries[self.place(id)?] & Self::GONE;
+        (slot != Self::GONE).then_some(slot as Slot)
+    }
+
+    fn remove(&mut self, id: u64) {
+        let place = self.place(id).expect("a client has its id");
+        self.entries[place] |= Self::GONE;
+        self.gone += 1;
+        if 2 * self.gone > self.entries.len() {
+            self.entries
+                .retain(|entry| entry & Self::GONE != Self::GONE);
+            self.entries.shrink_to(2 * self.entries.len());
+            self.gone = 0;
+        }
+    }
 }
 
 impl Clients {
@@ -410,7 +540,7 @@ impl Clients {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        self.by_id.insert(self.next_id, slot);
+        self.ids.add(self.next_id, slot);
         self.slots[slot].insert(Box::new(Client::new(
             self.next_id,
             slot,
@@ -424,7 +554,7 @@ impl Clients {
     /// Removes a client.
     pub fn remove(&mut self, slot: Slot) -> Option<Box<Client>> {
         let client = self.slots.get_mut(slot)?.take()?;
-        self.by_id.remove(&client.id);
+        self.ids.remove(client.id);
         self.free.push(slot);
         Some(client)
     }
@@ -459,7 +589,7 @@ impl Clients {
 
     /// The client of an id.
     pub fn by_id(&self, id: u64) -> Option<&Client> {
-        self.by_id.get(&id).map(|&slot| self.at(slot))
+        self.ids.find(id).map(|slot| self.at(slot))
     }
 
     /// The number of slots, taken or free.
@@ -469,12 +599,12 @@ impl Clients {
 
     /// The number of clients.
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.ids.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.ids.len() == 0
     }
 
     /// All clients, in the order of their slots.

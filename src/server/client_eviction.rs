@@ -129,7 +129,7 @@ mod tests {
     fn server_with(queries: &[usize]) -> Server {
         let mut server = Server::new(Config::default(), &[], hash::process(), Rng::from_seed(1));
         for &bytes in queries {
-            let end = || Endpoint::Tcp(([127, 0, 0, 1], 6379).into());
+            let end = || Endpoint::tcp(([127, 0, 0, 1], 6379));
             let slot = server.add_client(3, end(), end());
             server.clients.at_mut(slot).query.reserve_exact(bytes);
         }

@@ -3,6 +3,7 @@
 use crate::server::client::{Client, Closing, Endpoint, Slot};
 use crate::server::config::BufferLimit;
 use crate::server::state::Server;
+use std::num::NonZero;
 
 /// A request of at most this many bytes is given room on the word of its header; a larger one as it
 /// comes.
@@ -103,13 +104,11 @@ pub fn check_output(server: &mut Server, slot: Slot) {
     let client = server.clients.at_mut(slot);
     let waiting = client.out.bytes();
     let soft = limit.soft != 0 && waiting as u64 > limit.soft;
-    let over_since = match soft {
-        true => *client.soft_limit_since_ms.get_or_insert(now_ms),
-        false => now_ms,
+    client.soft_limit_since_ms = match soft {
+        true => client.soft_limit_since_ms.or(NonZero::new(now_ms)),
+        false => None,
     };
-    if !soft {
-        client.soft_limit_since_ms = None;
-    }
+    let over_since = client.soft_limit_since_ms.map_or(now_ms, NonZero::get);
     let too_long = soft && now_ms - over_since > limit.soft_seconds as i64 * 1000;
     if too_long || exceeds_hard_limit(server, server.clients.at(slot), waiting) {
         close_for_output(server, slot);
@@ -134,9 +133,7 @@ pub fn refuse_connection(server: &mut Server, peer: &Endpoint) -> Option<String>
         server.stats.rejected_connections += 1;
         return Some("-ERR max number of clients reached\r\n".into());
     }
-    let remote =
-        matches!(peer, Endpoint::Tcp(address) if !address.ip().to_canonical().is_loopback());
-    if remote && server.config.protected_mode && server.config.requirepass.is_empty() {
+    if !peer.is_local() && server.config.protected_mode && server.config.requirepass.is_empty() {
         server.stats.rejected_connections += 1;
         return Some(
             "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for \

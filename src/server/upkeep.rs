@@ -45,9 +45,9 @@ fn visit(server: &mut Server, slot: Slot) {
 
 /// Gives back room of the client's buffer that it did not use lately, all of it if it is silent.
 fn tidy(client: &mut Client, now_ms: i64) {
-    let announced = limits::announced_room(client.progress.bytes_needed());
-    let (room, peak) = (client.query.capacity(), client.query_peak.max(announced));
-    client.query_peak = client.query.len();
+    let announced = limits::announced_room(client.progress().bytes_needed());
+    let (room, peak) = (client.query.capacity(), client.query_peak().max(announced));
+    client.forget_query_peak();
     if now_ms - client.active_ms > SILENT_MS {
         client.query.shrink_to_fit();
     } else if room > 2 * limits::QUERY_ROOM_MIN && peak < room / 2 {
@@ -64,11 +64,11 @@ mod tests {
     use crate::server::client::Endpoint;
 
     fn client(len: usize, room: usize) -> Client {
-        let end = Endpoint::Unix("/socket".into());
+        let end = Endpoint::unix("/socket");
         let mut client = Client::new(1, 0, 3, end.clone(), end, 0);
         client.query.reserve_exact(room);
         client.query.resize(len, 0);
-        client.query_peak = len;
+        client.note_query(len);
         client
     }
 
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_buffer_used_since_the_last_visit_stays() {
         let mut client = client(0, 400 << 10);
-        client.query_peak = 300 << 10;
+        client.note_query(300 << 10);
         tidy(&mut client, 1000);
         assert_eq!(client.query.capacity(), 400 << 10);
         tidy(&mut client, 2000);

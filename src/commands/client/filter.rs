@@ -187,10 +187,7 @@ mod tests {
 
     #[test]
     fn a_client_must_pass_every_filter() {
-        let (peer, local) = (
-            Endpoint::Unix("/there".into()),
-            Endpoint::Unix("/here".into()),
-        );
+        let (peer, local) = (Endpoint::unix("/there"), Endpoint::unix("/here"));
         let client = Client::new(7, 0, 3, peer, local, 10_000);
         let check = |text: &str, expected: bool| {
             let options = options(text);

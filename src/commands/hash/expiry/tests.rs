@@ -23,7 +23,7 @@ impl Session {
     fn new() -> Session {
         let config = Config::default();
         let mut server = Server::new(config, FAMILIES, hashing::process(), Rng::from_seed(1));
-        let here = || Endpoint::Tcp(([127, 0, 0, 1], 6379).into());
+        let here = || Endpoint::tcp(([127, 0, 0, 1], 6379));
         let slot = server.add_client(0, here(), here());
         server.effects = Effects::new(u32::MAX, true);
         Session { server, slot }
