@@ -26,7 +26,7 @@ impl Bench {
     fn new() -> Bench {
         let config = Config::default();
         let mut server = Server::new(config, commands::FAMILIES, hash::process(), Rng::from_os());
-        let here = || Endpoint::Tcp(([127, 0, 0, 1], 6379).into());
+        let here = || Endpoint::tcp(([127, 0, 0, 1], 6379));
         let slot = server.add_client(0, here(), here());
         Bench {
             server,
