@@ -178,6 +178,7 @@ mod tests {
     use crate::data::members::Members;
     use crate::data::quicklist::{Options, QuickList};
     use crate::data::sorted::Sorted;
+    use crate::data::stream::{Limits, Stream, StreamId};
     use crate::keyspace::db::Keyspace;
     use crate::keyspace::value::{Big, NewValue, Packing};
 
@@ -277,6 +278,29 @@ mod tests {
         assert_eq!(digest_of(NewValue::Big(Big::Zset(sorted))), zset);
         let flat: Vec<&str> = flat.iter().map(String::as_str).collect();
         assert_eq!(digest_of_pack(Packing::Zset, &flat), zset);
+    }
+
+    /// What redis-server 7.0.15 answers to DEBUG DIGEST-VALUE.
+    #[test]
+    fn equal_streams_have_redis_digest() {
+        let entries: [(u64, u64, &[&str]); 6] = [
+            (5, 9, &["temp", "20", "hum", "30"]),
+            (5, 10, &["temp", "21", "hum", "31"]),
+            (6, 0, &["temp", "-5000", "hum", "70000"]),
+            (7, 3, &["hum", "1", "temp", "2"]),
+            (8, 0, &["temp", "1"]),
+            (9, 1, &["temp", "x", "hum", "123456789012"]),
+        ];
+        let mut stream = Box::new(Stream::new());
+        for (ms, seq, fields) in entries {
+            let fields = fields.iter().map(|text| text.as_bytes());
+            let added = stream
+                .log
+                .append(StreamId::new(ms, seq), fields, Limits::default());
+            assert_eq!(added, Ok(()));
+        }
+        let copy = NewValue::Big(Big::Stream(stream));
+        assert_eq!(digest_of(copy), "558e3660793eca6d54331c7c4b33cfe3fb127d6c");
     }
 
     #[test]

@@ -610,3 +610,49 @@ proptest! {
         check_hostile(&bytes);
     }
 }
+
+/// What `extend_with` adds is what the pushes add, header included; beyond the count's end too.
+#[test]
+fn several_elements_are_added_at_once() {
+    for before in [0, 1, 65_533, 65_534, 65_535, 65_536] {
+        let mut one_by_one = ListpackBuf::new();
+        (0..before).for_each(|_| one_by_one.push_back_int(1));
+        let mut at_once = one_by_one.clone();
+        one_by_one.push_back(b"text");
+        one_by_one.push_back(b"17");
+        one_by_one.push_back_int(-70_000);
+        at_once.extend_with(|tail| {
+            tail.text(b"text");
+            tail.text(b"17");
+            tail.int(-70_000);
+        });
+        assert!(at_once == one_by_one, "{before} elements");
+        at_once.extend_with(|_| {});
+        assert!(at_once == one_by_one, "{before} elements");
+    }
+}
+
+#[test]
+fn items_are_stepped_over_from_either_end() {
+    let mut pack = ListpackBuf::new();
+    (0..10).for_each(|n| pack.push_back(&vec![b'x'; n * 40]));
+    let pack = pack.as_ref();
+    let len = |item: Option<Item<'_>>| item.map(|item| item.len() / 40);
+    let mut items = pack.iter();
+    assert_eq!(len(items.nth(2)), Some(2));
+    assert_eq!(len(items.nth_back(3)), Some(6));
+    assert_eq!(pack.get(items.back()).len(), 6 * 40);
+    let front = items.front();
+    assert_eq!(front.map(|at| pack.get(at).len()), Some(3 * 40));
+    assert_eq!(len(items.nth(2)), Some(5));
+    assert_eq!(
+        (items.front(), items.next(), items.nth(1)),
+        (None, None, None)
+    );
+    items.set_front(front);
+    assert_eq!(items.clone().count(), 3);
+    items.set_front(None);
+    assert_eq!((items.front(), items.nth_back(0)), (None, None));
+    assert_eq!(pack.iter().nth(10), None);
+    assert_eq!(pack.iter().nth_back(10), None);
+}

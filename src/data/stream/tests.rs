@@ -571,7 +571,7 @@ fn apply(stream: &mut Stream, model: &mut Model, step: Step, entries_max: u64) {
                 if ms > 0 { seq } else { model.last_id.seq + seq },
             );
             let text = |n: u8| {
-                if n % 2 == 0 {
+                if n.is_multiple_of(2) {
                     n.to_string()
                 } else {
                     "x".repeat(usize::from(n))
