@@ -402,6 +402,12 @@ impl Iter<'_> {
         (self.front < self.back).then_some(Pos(self.front))
     }
 
+    /// Goes on at an item of its listpack, or is at its end.
+    #[inline]
+    pub fn set_front(&mut self, at: Option<Pos>) {
+        self.front = at.map_or(self.back, |at| at.0);
+    }
+
     /// Where the item lies that was taken last from behind.
     #[inline]
     pub fn back(&self) -> Pos {

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! IDs come in ascending order nearly always, and mostly leave from the front or near it. So the map
-//! is a deque of sorted chunks of up to 64: filled at the end they stay full, while the nodes of a
+//! is a deque of sorted chunks of up to 32: filled at the end they stay full, while the nodes of a
 //! search tree would be split in half. Finding takes a binary search of the chunks and one within
 //! a chunk; a change moves at most one chunk's values, and, every so many changes, the handles of the
 //! chunks from there to the nearer end.
@@ -15,7 +15,7 @@ use crate::base::alloc;
 use std::collections::VecDeque;
 
 /// How many values a chunk takes.
-const CHUNK_MAX: usize = 64;
+const CHUNK_MAX: usize = 32;
 
 type Chunk<V> = Vec<(StreamId, V)>;
 
@@ -247,8 +247,12 @@ impl<V> IdMap<V> {
         if newest[newest.len() - 1].0 < id {
             return (last, Err(newest.len()));
         }
+        let oldest = &self.chunks[0];
+        if id <= oldest[oldest.len() - 1].0 {
+            return (0, oldest.binary_search_by_key(&id, |(id, _)| *id));
+        }
         let behind = self.chunks.partition_point(|chunk| chunk[0].0 <= id);
-        let chunk = behind.saturating_sub(1);
+        let chunk = behind - 1;
         (
             chunk,
             self.chunks[chunk].binary_search_by_key(&id, |(id, _)| *id),
@@ -347,7 +351,7 @@ mod tests {
         for n in 0..count {
             map.insert(StreamId::new(n, 0), ());
         }
-        assert_eq!(map.chunks(), 1000);
+        assert_eq!(map.chunks(), 2000);
         let each = map.allocated() as f64 / count as f64;
         assert!(each < 17.0, "{each} bytes an ID");
         for n in 0..count {

@@ -170,7 +170,7 @@ impl Log {
         self.len -= 1;
         self.max_deleted_id = self.max_deleted_id.max(id);
         if id == self.first_id {
-            self.find_first();
+            self.find_first(id);
         }
         true
     }
@@ -208,7 +208,7 @@ impl Log {
             break;
         }
         if removed > 0 {
-            self.find_first();
+            self.find_first(StreamId::MIN);
         }
         removed
     }
@@ -297,7 +297,7 @@ impl Log {
         self.bytes += node.allocated();
         self.nodes.insert(master, node);
         if self.first_id.is_zero() {
-            self.find_first();
+            self.find_first(StreamId::MIN);
         }
         Ok(())
     }
@@ -368,8 +368,9 @@ impl Log {
         deleted
     }
 
-    fn find_first(&mut self) {
-        let first = self.range(StreamId::MIN, StreamId::MAX).next();
+    /// Finds the first entry, which is not before an ID.
+    fn find_first(&mut self, from: StreamId) {
+        let first = self.range(from, StreamId::MAX).next();
         self.first_id = first.map_or(StreamId::MIN, |entry| entry.id);
     }
 }

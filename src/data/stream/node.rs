@@ -222,8 +222,7 @@ impl Node {
     /// The ID of the last entry, deleted or not.
     pub fn last_id(&self, master: StreamId) -> StreamId {
         let mut entries = self.entries(master);
-        let head = entries.last_head().expect("a node has an entry");
-        head.id
+        entries.last_start().expect("a node has an entry").id
     }
 
     /// The ID of the last entry that is not deleted.
@@ -252,15 +251,16 @@ impl Node {
         while let Some(at) = from {
             entries = self.entries(master);
             entries.rest = entries.pack.iter_from(at);
-            let head = entries.first_head().expect("an entry where one begins");
+            let start = entries.first_start().expect("an entry where one begins");
+            entries.rest.nth(start.elements());
             from = entries.rest.front();
-            if head.flags & DELETED != 0 {
+            if !start.is_live() {
                 continue;
             }
-            if !while_true(head.id, deleted) {
+            if !while_true(start.id, deleted) {
                 break;
             }
-            self.pack.replace_int(at, head.flags | DELETED);
+            self.pack.replace_int(at, start.flags | DELETED);
             deleted += 1;
         }
         self.note_deleted(deleted);
@@ -358,80 +358,159 @@ pub struct Entries<'a> {
 }
 
 /// How an entry begins.
-struct Head<'a> {
+struct Start {
     at: Pos,
     flags: i64,
     id: StreamId,
     /// The number of fields.
     fields: usize,
-    /// What stands behind the head.
-    items: Iter<'a>,
 }
 
-impl Head<'_> {
-    /// The number of elements behind the head, the one with their number not counted.
+impl Start {
+    #[inline]
+    fn is_live(&self) -> bool {
+        self.flags & DELETED == 0
+    }
+
+    #[inline]
+    fn has_names(&self) -> bool {
+        self.flags & SAME_FIELDS == 0
+    }
+
+    /// The number of elements behind these, the one with their number not counted.
     #[inline]
     fn elements(&self) -> usize {
-        if self.flags & SAME_FIELDS != 0 {
-            self.fields
-        } else {
+        if self.has_names() {
             2 * self.fields
+        } else {
+            self.fields
         }
     }
 }
 
+/// An entry: how it begins, and what stands behind that.
+struct Head<'a> {
+    start: Start,
+    items: Iter<'a>,
+}
+
 impl<'a> Entries<'a> {
-    /// Steps over the entries before an ID, which are the first ones, and deleted ones with them.
-    #[inline]
+    /// Steps over the entries before an ID, which are the first ones, and deleted ones with them. They
+    /// are walked from the end that the ID seems to be nearer to.
     pub fn skip_to(&mut self, id: StreamId) {
-        let mut before = self.rest.clone();
-        while let Some(head) = self.first_head() {
-            if head.id >= id && head.flags & DELETED == 0 {
+        if self.is_late(id) {
+            let (mut rest, mut first) = (self.rest.clone(), None);
+            while let Some(start) = self.last_start() {
+                if start.id < id && start.is_live() {
+                    break;
+                }
+                first = Some(start.at);
+            }
+            rest.set_front(first);
+            self.rest = rest;
+            return;
+        }
+        loop {
+            let before = self.rest.clone();
+            let Some(start) = self.first_start() else {
+                return;
+            };
+            if start.id >= id && start.is_live() {
                 self.rest = before;
                 return;
             }
-            before = self.rest.clone();
+            self.rest.nth(start.elements());
         }
     }
 
     /// Steps over the entries behind an ID, which are the last ones, and deleted ones with them.
-    #[inline]
     pub fn skip_back_to(&mut self, id: StreamId) {
-        let mut behind = self.rest.clone();
-        while let Some(head) = self.last_head() {
-            if head.id <= id && head.flags & DELETED == 0 {
+        loop {
+            let behind = self.rest.clone();
+            let Some(start) = self.last_start() else {
+                return;
+            };
+            if start.id <= id && start.is_live() {
                 self.rest = behind;
                 return;
             }
-            behind = self.rest.clone();
         }
+    }
+
+    /// Whether an ID is nearer to the last one than to the first, if they come evenly.
+    fn is_late(&self, id: StreamId) -> bool {
+        let Some(last) = self.clone().last_start() else {
+            return false;
+        };
+        let span = |id: StreamId| {
+            let ms = id.ms.saturating_sub(self.master.ms);
+            (
+                ms,
+                if ms == 0 {
+                    id.seq.saturating_sub(self.master.seq)
+                } else {
+                    id.seq
+                },
+            )
+        };
+        let ((ms, seq), (last_ms, last_seq)) = (span(id), span(last.id));
+        (ms, seq)
+            > if last_ms == 0 {
+                (0, last_seq / 2)
+            } else {
+                (last_ms / 2, u64::MAX)
+            }
     }
 
     /// Takes the first entry, deleted or not.
     #[inline]
     fn first_head(&mut self) -> Option<Head<'a>> {
-        let at = self.rest.front()?;
-        let head = self.read_head(at, &mut self.rest.clone());
-        self.rest = head.items.clone();
-        let elements = self.rest.nth(head.elements());
+        let start = self.first_start()?;
+        let items = self.rest.clone();
+        let elements = self.rest.nth(start.elements());
         debug_assert!(
             elements.is_some(),
             "an entry ends with its elements' number"
         );
-        Some(head)
+        Some(Head { start, items })
     }
 
     /// Takes the last entry, deleted or not.
     #[inline]
     fn last_head(&mut self) -> Option<Head<'a>> {
+        let at = self.last_place()?;
+        let mut items = self.pack.iter_from(at);
+        let start = self.read_start(at, &mut items);
+        Some(Head { start, items })
+    }
+
+    /// Reads how the first entry begins, and leaves the rest of it.
+    #[inline]
+    fn first_start(&mut self) -> Option<Start> {
+        let at = self.rest.front()?;
+        let mut items = self.rest.clone();
+        let start = self.read_start(at, &mut items);
+        self.rest = items;
+        Some(start)
+    }
+
+    /// Takes the last entry, and reads how it begins.
+    #[inline]
+    fn last_start(&mut self) -> Option<Start> {
+        let at = self.last_place()?;
+        Some(self.read_start(at, &mut self.pack.iter_from(at)))
+    }
+
+    /// Takes the last entry, and says where it begins.
+    #[inline]
+    fn last_place(&mut self) -> Option<Pos> {
         let elements = integer(self.rest.next_back()?) as usize;
         self.rest.nth_back(elements - 1);
-        let at = self.rest.back();
-        Some(self.read_head(at, &mut self.pack.iter_from(at)))
+        Some(self.rest.back())
     }
 
     #[inline]
-    fn read_head(&self, at: Pos, items: &mut Iter<'a>) -> Head<'a> {
+    fn read_start(&self, at: Pos, items: &mut Iter<'a>) -> Start {
         let mut next = || integer(items.next().expect("an entry has a head"));
         let flags = next();
         let (ms, seq) = (next() as u64, next() as u64);
@@ -440,28 +519,28 @@ impl<'a> Entries<'a> {
         } else {
             next() as usize
         };
-        Head {
+        let id = StreamId::new(
+            self.master.ms.wrapping_add(ms),
+            self.master.seq.wrapping_add(seq),
+        );
+        Start {
             at,
             flags,
-            id: StreamId::new(
-                self.master.ms.wrapping_add(ms),
-                self.master.seq.wrapping_add(seq),
-            ),
+            id,
             fields,
-            items: items.clone(),
         }
     }
 
     #[inline]
     fn entry(&self, head: Head<'a>) -> Entry<'a> {
-        let names = (head.flags & SAME_FIELDS != 0).then(|| self.names.items.clone());
+        let names = (!head.start.has_names()).then(|| self.names.items.clone());
         Entry {
-            id: head.id,
-            at: head.at,
+            id: head.start.id,
+            at: head.start.at,
             fields: Fields {
                 names,
                 items: head.items,
-                left: head.fields,
+                left: head.start.fields,
             },
         }
     }
@@ -474,7 +553,7 @@ impl<'a> Iterator for Entries<'a> {
     fn next(&mut self) -> Option<Entry<'a>> {
         loop {
             let head = self.first_head()?;
-            if head.flags & DELETED == 0 {
+            if head.start.is_live() {
                 return Some(self.entry(head));
             }
         }
@@ -486,7 +565,7 @@ impl DoubleEndedIterator for Entries<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
         loop {
             let head = self.last_head()?;
-            if head.flags & DELETED == 0 {
+            if head.start.is_live() {
                 return Some(self.entry(head));
             }
         }
