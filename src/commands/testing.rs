@@ -46,7 +46,7 @@ impl Session {
             .server
             .commands
             .resolve(words[0], words.get(1).copied());
-        self.server.effects.events.clear();
+        self.server.effects.told.clear();
         exec::request(
             &mut self.server,
             &mut reply,
@@ -65,9 +65,7 @@ impl Session {
     pub fn check(&mut self, words: &str, reply: &str, dirty: u64, events: &str, propagated: &str) {
         assert_eq!(self.run(words), reply, "{words}");
         assert_eq!(self.server.effects.dirty, dirty, "{words}");
-        let seen = self.server.effects.events.iter();
-        let seen: Vec<&str> = seen.map(|event| event.name).collect();
-        assert_eq!(seen.join(" "), events, "{words}");
+        assert_eq!(self.server.effects.told.join(" "), events, "{words}");
         assert_eq!(self.propagated(), propagated, "{words}");
     }
 

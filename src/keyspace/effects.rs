@@ -82,6 +82,9 @@ pub struct Effects {
     propagating: bool,
     /// The events, in order.
     pub events: Vec<Event>,
+    /// The names of events that were told to listeners, for tests to look at.
+    #[cfg(test)]
+    pub told: Vec<&'static str>,
     /// How the command is propagated.
     pub propagation: Propagation,
     /// Deletions of keys that were found expired: database and key.

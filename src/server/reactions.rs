@@ -32,6 +32,11 @@ pub fn run(server: &mut Server, by: Option<Slot>) {
     if let Some(replaced) = server.effects.replaced.take() {
         note_replaced(server, replaced, by);
     }
+    #[cfg(test)]
+    {
+        let names = events.iter().map(|event| event.name);
+        server.effects.told.extend(names);
+    }
     events.clear();
     server.effects.events = events;
 }

@@ -122,7 +122,7 @@ DIFFERENCES = [
     ('client|unblock', (r'', r'-ERR unknown subcommand or wrong number'), 'arguments after the second'),
     ('client|list', (r'', r'-ERR syntax error|-ERR Invalid client ID'), 'knows more filters since 8.0'),
     ('client|list', (r'-ERR client-id should be', r''), 'numbers below 1 are no client IDs since 8.0'),
-    ('xread', (r'[*$_%]', r'-ERR Invalid stream ID'), 'takes + since 7.4'),
+    ('xread', (r'[*$_%]|-WRONGTYPE', r'-ERR Invalid stream ID'), 'takes + since 7.4'),
     ('xreadgroup', (r'-ERR The \+ ID is meaningless', r'-ERR Invalid stream ID'), 'knows of + since 7.4'),
     ('xread*', (r'-ERR Unbalanced', r'-ERR Unbalanced'), 'names the command since 7.2'),
     ('memory|usage', (r'_\r|\$-1\r', r':'), 'a key set with a past expiry is deleted at once since 8.0'),

@@ -108,7 +108,7 @@ fn what_is_wrong_with_an_addition() {
             "xadd s maxlen = 5 limit 5 * f v",
             "-ERR syntax error, LIMIT cannot be used without the special ~ option",
         ),
-        ("xtrim s maxlen", SYNTAX),
+        ("xtrim s maxlen 5 maxlen", SYNTAX),
         ("xtrim s nomkstream maxlen 5", SYNTAX),
         (
             "xtrim s limit 0 limit 0",

@@ -35,7 +35,7 @@ impl Session {
         let argv = OwnedArgv::from_slices(&words);
         let mut reply = Reply::new();
         let resolved = self.server.commands.resolve(words[0], None);
-        self.server.effects.events.clear();
+        self.server.effects.told.clear();
         self.server.effects.expired_fields.clear();
         exec::request(
             &mut self.server,
@@ -53,7 +53,7 @@ impl Session {
     /// The events of the last command, and what it propagated; numbers above a billion are times.
     fn effects(&self) -> (String, String) {
         let effects = &self.server.effects;
-        let events: Vec<&str> = effects.events.iter().map(|event| event.name).collect();
+        let events = &effects.told;
         let commands: Vec<String> = match &effects.propagation {
             Propagation::AsReceived if effects.dirty == 0 => Vec::new(),
             Propagation::AsReceived => vec!["as received".into()],
