@@ -96,6 +96,7 @@ fn look_closer(
         return Verdict::Reject(error::LOADING);
     }
     if server.unusual & unusual::PAUSED != 0 && server.pause.holds(any_flags, server.now_ms()) {
+        tracking::put_off_request(server.clients.at_mut(slot));
         return Verdict::Postpone;
     }
     if queues { Verdict::Queue } else { Verdict::Run }

@@ -274,6 +274,13 @@ pub fn begin_request(client: &mut Client, is_client_command: bool) {
     }
 }
 
+/// The request that [`begin_request`] was told of is put off, and will begin again.
+pub fn put_off_request(client: &mut Client) {
+    if let Some(tracking) = &mut client.tracking {
+        tracking.follows_client = true;
+    }
+}
+
 /// Remembers the keys that a client's command read.
 #[cold]
 pub fn remember(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) {
