@@ -15,4 +15,5 @@ mod maxmemory;
 mod misbehaving;
 mod process;
 mod protocol;
+mod pubsub;
 mod resp;
