@@ -64,7 +64,7 @@ fn dispatch(c: &mut Criterion) {
         hash::process(),
         Rng::from_os(),
     );
-    let here = || Endpoint::Tcp(([127, 0, 0, 1], 6379).into());
+    let here = || Endpoint::tcp(([127, 0, 0, 1], 6379));
     let slot = server.add_client(0, here(), here());
     let mut reply = Reply::new();
     let mut request = |words: &[&str]| {

@@ -1,8 +1,9 @@
 //! CLIENT: what the server knows of its connections, and what they may ask of it.
 
 mod filter;
+mod tracking;
 
-use super::args::{self, integer, is};
+use super::args::{integer, is};
 use super::help;
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
@@ -15,6 +16,7 @@ use crate::server::cx::ServerCx;
 use crate::server::gate;
 use crate::server::pause::Scope;
 use filter::Filter;
+use tracking::{caching, getredir, tracking, trackinginfo};
 
 /// CLIENT with its subcommands, for the family's table.
 pub(super) const COMMAND: Command = cmd("client", -2, Container)
@@ -435,65 +437,5 @@ fn unblock(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
         None => false,
     };
     cx.reply.int(unblocked.into());
-    Ok(())
-}
-
-fn caching(_cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
-    Err("ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled".into())
-}
-
-fn getredir(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
-    cx.reply.int(-1);
-    Ok(())
-}
-
-fn trackinginfo(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
-    cx.reply.map(3);
-    cx.reply.bulk(b"flags");
-    cx.reply.set(1);
-    cx.reply.bulk(b"off");
-    cx.reply.bulk(b"redirect");
-    cx.reply.int(-1);
-    cx.reply.bulk(b"prefixes");
-    cx.reply.array(0);
-    Ok(())
-}
-
-/// Checks its options and, as long as nothing is tracked, can only switch tracking off.
-fn tracking(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
-    let (mut bcast, mut optin, mut optout, mut prefixes) = (false, false, false, 0);
-    let mut i = 3;
-    while let Some(option) = argv.get(i) {
-        if is(option, "REDIRECT") {
-            let id = integer(args::after(argv, i)?)?;
-            if cx.server.clients.by_id(id as u64).is_none() {
-                return Err("ERR The client ID you want redirect to does not exist".into());
-            }
-            i += 1;
-        } else if is(option, "PREFIX") {
-            args::after(argv, i)?;
-            prefixes += 1;
-            i += 1;
-        } else if is(option, "BCAST") {
-            bcast = true;
-        } else if is(option, "OPTIN") {
-            optin = true;
-        } else if is(option, "OPTOUT") {
-            optout = true;
-        } else if !is(option, "NOLOOP") {
-            return Err(error::SYNTAX);
-        }
-        i += 1;
-    }
-    if on_off(argv.at(2))? {
-        return Err(match () {
-            _ if prefixes > 0 && !bcast => "ERR PREFIX option requires BCAST mode to be enabled",
-            _ if bcast && (optin || optout) => "ERR OPTIN and OPTOUT are not compatible with BCAST",
-            _ if optin && optout => "ERR You can't specify both OPTIN mode and OPTOUT mode",
-            _ => "ERR CLIENT TRACKING is not supported: this server sends no invalidation messages",
-        }
-        .into());
-    }
-    cx.reply.ok();
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::server::cx::ServerCx;
 use crate::server::multi;
 use crate::server::pubsub;
 use crate::server::state::VERSION;
+use crate::server::tracking;
 
 const G: Group = Group::Connection;
 
@@ -167,6 +168,7 @@ fn reset(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     let slot = cx.slot;
     cx.server.remove_monitor(slot);
     multi::discard(cx.server, slot);
+    tracking::disable(cx.server, slot);
     pubsub::unsubscribe_all(cx.server, slot);
     let needs_password = !password(cx).is_empty();
     let client = cx.client_mut();

@@ -16,6 +16,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::hash::expiry::COMMANDS,
     super::zset::COMMANDS,
     super::geo::COMMANDS,
+    super::stream::COMMANDS,
     super::bitmap::COMMANDS,
     super::bitfield::COMMANDS,
     super::hyperloglog::COMMANDS,

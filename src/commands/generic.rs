@@ -201,6 +201,7 @@ fn move_key(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         _ => false,
     };
     if moved {
+        cx.effects.lost(from, key.bytes);
         cx.effects.created(to, key.bytes);
         cx.effects
             .changed(Class::Generic, "move_from", from, key.bytes);
@@ -245,6 +246,7 @@ fn rename_to_free(cx: &mut DataCx<'_>, key: Key<'_>, new: Key<'_>) {
         .find(key)
         .expect("the caller found it, and only another key was removed since");
     cx.db_mut().rename(key, place, new);
+    cx.effects.lost(cx.db_index, key.bytes);
     cx.effects.created(cx.db_index, new.bytes);
     cx.effects
         .changed(Class::Generic, "rename_from", cx.db_index, key.bytes);

@@ -212,7 +212,7 @@ fn count_one(cx: &mut DataCx<'_>, key: Key<'_>) -> Result<u64, ErrorReply> {
     cx.edit_string(key, Some(place), 0, |string| {
         hyperloglog::set_count(string, count)
     });
-    cx.effects.dirty += 1;
+    cx.effects.touched(cx.db_index, key.bytes);
     Ok(count)
 }
 

@@ -31,6 +31,7 @@ mod server;
 mod set;
 mod slowlog;
 mod sort;
+mod stream;
 mod string;
 #[cfg(test)]
 mod table_tests;

@@ -81,7 +81,7 @@ fn run(cx: &mut DataCx<'_>, argv: Argv<'_>, mut options: Options<'_>) -> Outcome
         Some(place) => cx.entry(place).kind(),
         None => Type::List,
     };
-    if matches!(kind, Type::String | Type::Hash) {
+    if matches!(kind, Type::String | Type::Hash | Type::Stream) {
         return Err(error::WRONG_TYPE);
     }
     if options.unsorted && kind == Type::Set && options.store.is_some() {

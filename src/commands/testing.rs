@@ -78,6 +78,11 @@ impl Session {
         assert_eq!(self.server.effects.dirty, 0, "{words}");
     }
 
+    /// How much the last command changed.
+    pub fn dirty(&self) -> u64 {
+        self.server.effects.dirty
+    }
+
     /// What the last command propagated: commands, or `as received`.
     pub fn propagated(&self) -> String {
         let effects = &self.server.effects;

@@ -395,6 +395,20 @@ pub struct Iter<'a> {
     back: usize,
 }
 
+impl Iter<'_> {
+    /// Where the next item lies.
+    #[inline]
+    pub fn front(&self) -> Option<Pos> {
+        (self.front < self.back).then_some(Pos(self.front))
+    }
+
+    /// Where the item lies that was taken last from behind.
+    #[inline]
+    pub fn back(&self) -> Pos {
+        Pos(self.back)
+    }
+}
+
 impl<'a> Iterator for Iter<'a> {
     type Item = Item<'a>;
 
@@ -407,6 +421,16 @@ impl<'a> Iterator for Iter<'a> {
         self.front += len + backlen_len(len);
         Some(item)
     }
+
+    /// Steps over items without reading them.
+    #[inline]
+    fn nth(&mut self, mut skip: usize) -> Option<Item<'a>> {
+        while skip > 0 && self.front < self.back {
+            self.front = element_end(self.bytes, self.front);
+            skip -= 1;
+        }
+        self.next()
+    }
 }
 
 impl DoubleEndedIterator for Iter<'_> {
@@ -417,6 +441,16 @@ impl DoubleEndedIterator for Iter<'_> {
         }
         self.back = element_start(self.bytes, self.back);
         Some(read(self.bytes, self.back).0)
+    }
+
+    /// Steps over items without reading them.
+    #[inline]
+    fn nth_back(&mut self, mut skip: usize) -> Option<Self::Item> {
+        while skip > 0 && self.front < self.back {
+            self.back = element_start(self.bytes, self.back);
+            skip -= 1;
+        }
+        self.next_back()
     }
 }
 
@@ -480,6 +514,24 @@ impl ListpackBuf {
     /// Adds an integer behind the last element.
     pub fn push_back_int(&mut self, value: i64) {
         self.insert(self.end(), &Element::of_int(value));
+    }
+
+    /// Adds what `write` writes behind the last element, and states the header once for all of it.
+    #[inline]
+    pub fn extend_with(&mut self, write: impl FnOnce(&mut Tail<'_>)) {
+        let end = self.0.pop();
+        assert_eq!(end, Some(END), "a listpack ends with its end byte");
+        let mut tail = Tail {
+            bytes: &mut self.0,
+            count: 0,
+        };
+        write(&mut tail);
+        let added = tail.count;
+        self.0.push(END);
+        self.state_total();
+        if let Some(count) = self.as_ref().count_in_header() {
+            self.state_count(count + added);
+        }
     }
 
     /// Adds a text before the first element.
@@ -643,6 +695,35 @@ impl ListpackBuf {
     fn state_count(&mut self, count: usize) {
         let count = count.min(COUNT_UNKNOWN) as u16;
         self.0[COUNT_AT..HEADER_LEN].copy_from_slice(&count.to_le_bytes());
+    }
+}
+
+/// The end of a listpack that several elements are being added to.
+#[derive(Debug)]
+pub struct Tail<'a> {
+    bytes: &'a mut Vec<u8>,
+    count: usize,
+}
+
+impl Tail<'_> {
+    /// Adds a text.
+    #[inline]
+    pub fn text(&mut self, text: &[u8]) {
+        self.element(&Element::of(text));
+    }
+
+    /// Adds an integer.
+    #[inline]
+    pub fn int(&mut self, value: i64) {
+        self.element(&Element::of_int(value));
+    }
+
+    #[inline]
+    fn element(&mut self, element: &Element<'_>) {
+        let at = self.bytes.len();
+        self.bytes.resize(at + element.len(), 0);
+        element.write(&mut self.bytes[at..]);
+        self.count += 1;
     }
 }
 

@@ -12,4 +12,5 @@ pub mod members;
 mod ordered;
 pub mod quicklist;
 pub mod sorted;
+pub mod stream;
 pub mod table;

@@ -32,6 +32,8 @@ pub enum Class {
     New = 1 << 14,
     /// `m`: a key was looked for in vain.
     KeyMiss = 1 << 11,
+    /// A change that no notification tells of, only those who watch the key.
+    Untold = 1 << 20,
 }
 
 /// The classes of events that say nothing of a change to a key that was there, or is stated of itself.
@@ -88,7 +90,9 @@ pub struct Effects {
     pub expired_fields: Vec<ExpiredFields>,
     /// Whether clients wait for keys to come to be.
     awaited: bool,
-    /// Keys that came to be or got a value of another type: database and key. Only kept while
+    /// Whether some of them wait no longer if a key goes.
+    losses_matter: bool,
+    /// Keys that came to be, got a value of another type or went: database and key. Only kept while
     /// clients wait for some.
     pub became: Vec<(usize, Box<[u8]>)>,
     /// What became of whole databases.
@@ -124,6 +128,11 @@ pub struct Wait {
     pub kind: Type,
     /// How long it waits at most, in microseconds.
     pub timeout_us: Option<i64>,
+    /// Whether it is over too when a key goes or gets a value of another type.
+    pub on_loss: bool,
+    /// Arguments whose meaning was settled when the wait began, and what stands for them when the
+    /// command runs again.
+    pub settled: Vec<(usize, Box<[u8]>)>,
 }
 
 impl Effects {
@@ -137,12 +146,22 @@ impl Effects {
         };
     }
 
-    /// Says whether clients wait for keys, so that `became` is kept.
-    pub fn set_awaited(&mut self, awaited: bool) {
+    /// Says whether clients wait for keys, so that `became` is kept, and whether it matters to some of
+    /// them that a key goes.
+    pub fn set_awaited(&mut self, awaited: bool, losses_matter: bool) {
         self.awaited = awaited;
+        self.losses_matter = losses_matter;
     }
 
-    /// A key came to be, or its value was replaced.
+    /// A key went, or its value gave way to one of another type.
+    #[inline]
+    pub fn lost(&mut self, db: usize, key: &[u8]) {
+        if self.losses_matter {
+            self.became.push((db, key.into()));
+        }
+    }
+
+    /// A key came to be, its value was replaced, or a stream got an entry.
     #[inline]
     pub fn became(&mut self, db: usize, key: &[u8]) {
         if self.awaited {
@@ -174,6 +193,11 @@ impl Effects {
         self.event(class, name, db, key);
     }
 
+    /// A key was changed in a way that no notification tells of.
+    pub fn touched(&mut self, db: usize, key: &[u8]) {
+        self.changed(Class::Untold, "", db, key);
+    }
+
     /// Something happened to a key that is no change of its own.
     #[inline]
     pub fn event(&mut self, class: Class, name: &'static str, db: usize, key: &[u8]) {
@@ -190,6 +214,7 @@ impl Effects {
     /// A key was found expired and deleted.
     pub fn expired(&mut self, db: usize, key: &[u8]) {
         self.event(Class::Expired, "expired", db, key);
+        self.lost(db, key);
         if self.propagating {
             self.expired.push((db, key.into()));
         }
@@ -248,7 +273,7 @@ impl Effects {
 
     /// Forgets everything, for the next command. What [`Effects::became`] and the wish to wait say
     /// is taken by the caller, so that nothing of it is left.
-    #[inline]
+    #[inline(always)]
     pub fn reset(&mut self) {
         self.dirty = 0;
         if self.listening != 0 || self.propagating {

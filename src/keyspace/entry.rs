@@ -37,6 +37,7 @@ use crate::data::listpack::Listpack;
 use crate::data::members::Members;
 use crate::data::quicklist::QuickList;
 use crate::data::sorted::Sorted;
+use crate::data::stream::Stream;
 use crate::data::table::Handle;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -65,6 +66,7 @@ const BIG_LIST: u8 = 8;
 const BIG_SET: u8 = 9;
 const BIG_HASH: u8 = 10;
 const BIG_ZSET: u8 = 11;
+const BIG_STREAM: u8 = 12;
 
 /// The kind of a packed collection.
 const fn packed_kind(packing: Packing) -> u8 {
@@ -136,6 +138,7 @@ impl Entry {
             NewValue::Big(Big::Set(_)) => (BIG_SET, None),
             NewValue::Big(Big::Hash(_)) => (BIG_HASH, None),
             NewValue::Big(Big::Zset(_)) => (BIG_ZSET, None),
+            NewValue::Big(Big::Stream(_)) => (BIG_STREAM, None),
         };
         let value_len = match bytes {
             None => 8,
@@ -179,6 +182,7 @@ impl Entry {
             NewValue::Big(Big::Set(members)) => entry.put_box(value_at, members),
             NewValue::Big(Big::Hash(fields)) => entry.put_box(value_at, fields),
             NewValue::Big(Big::Zset(sorted)) => entry.put_box(value_at, sorted),
+            NewValue::Big(Big::Stream(stream)) => entry.put_box(value_at, stream),
         }
         entry
     }
@@ -290,6 +294,7 @@ impl Entry {
             Big::Set(members) => (BIG_SET, Box::into_raw(members) as usize),
             Big::Hash(fields) => (BIG_HASH, Box::into_raw(fields) as usize),
             Big::Zset(sorted) => (BIG_ZSET, Box::into_raw(sorted) as usize),
+            Big::Stream(stream) => (BIG_STREAM, Box::into_raw(stream) as usize),
         };
         assert_eq!(self.kind(), kind, "a collection keeps its type");
         self.write(at, &pointer.to_le_bytes());
@@ -340,6 +345,7 @@ impl Entry {
             BIG_SET => Big::Set(self.take_box()),
             BIG_HASH => Big::Hash(self.take_box()),
             BIG_ZSET => Big::Zset(self.take_box()),
+            BIG_STREAM => Big::Stream(self.take_box()),
             kind => panic!("kind {kind} is no big collection"),
         }
     }
@@ -433,6 +439,7 @@ impl Entry {
             BIG_SET => self.shared::<Members>().len(),
             BIG_HASH => self.shared::<Fields>().len(),
             BIG_ZSET => self.shared::<Sorted>().len(),
+            BIG_STREAM => self.shared::<Stream>().weight(),
             _ => 1,
         }
     }
@@ -611,7 +618,8 @@ impl<'a> EntryRef<'a> {
             PACKED_LIST | BIG_LIST => Type::List,
             PACKED_INTS | PACKED_SET | BIG_SET => Type::Set,
             PACKED_HASH | BIG_HASH => Type::Hash,
-            _ => Type::Zset,
+            PACKED_ZSET | BIG_ZSET => Type::Zset,
+            _ => Type::Stream,
         }
     }
 
@@ -627,7 +635,8 @@ impl<'a> EntryRef<'a> {
             PACKED_LIST | PACKED_SET | PACKED_HASH | PACKED_ZSET => "listpack",
             BIG_LIST => "quicklist",
             BIG_SET | BIG_HASH => "hashtable",
-            _ => "skiplist",
+            BIG_ZSET => "skiplist",
+            _ => "stream",
         }
     }
 
@@ -678,6 +687,12 @@ impl<'a> EntryRef<'a> {
         }
     }
 
+    /// The value, if it is a stream.
+    #[inline]
+    pub fn stream(self) -> Option<&'a Stream> {
+        (self.0.kind() == BIG_STREAM).then(|| self.0.shared())
+    }
+
     /// The listpack or intset that a packed collection is.
     pub fn packed(self) -> Option<&'a [u8]> {
         match self.0.form() {
@@ -700,6 +715,7 @@ impl<'a> EntryRef<'a> {
                 BIG_SET => boxed(size_of::<Members>(), self.0.shared::<Members>().allocated()),
                 BIG_HASH => boxed(size_of::<Fields>(), self.0.shared::<Fields>().allocated()),
                 BIG_ZSET => boxed(size_of::<Sorted>(), self.0.shared::<Sorted>().allocated()),
+                BIG_STREAM => boxed(size_of::<Stream>(), self.0.shared::<Stream>().allocated()),
                 _ if self.0.byte(0) & APART != 0 && self.packed().is_some() => {
                     let bytes = self.0.shared::<Vec<u8>>();
                     boxed(size_of::<Vec<u8>>(), alloc::class_size(bytes.capacity(), 1))
@@ -730,6 +746,7 @@ impl<'a> EntryRef<'a> {
             BIG_SET => Big::Set(Box::new(self.0.shared::<Members>().clone())),
             BIG_HASH => Big::Hash(Box::new(self.0.shared::<Fields>().clone())),
             BIG_ZSET => Big::Zset(Box::new(self.0.shared::<Sorted>().clone())),
+            BIG_STREAM => Big::Stream(Box::new(self.0.shared::<Stream>().clone())),
             kind => panic!("kind {kind} is no big collection"),
         }
     }

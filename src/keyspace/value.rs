@@ -3,13 +3,15 @@
 //!
 //! A collection has one of two forms. *Packed* it is one run of bytes (a listpack or an intset), in
 //! its entry if it is short. *Big* it is a structure of its own, and the entry holds its address.
-//! Which form serves when is decided by the types (`list`, `set`, `hash`, `zset`).
+//! Which form serves when is decided by the types (`list`, `set`, `hash`, `zset`); a stream is always
+//! big.
 
 use crate::base::num::parse_i64;
 use crate::data::fields::Fields;
 use crate::data::members::Members;
 use crate::data::quicklist::QuickList;
 use crate::data::sorted::Sorted;
+use crate::data::stream::Stream;
 use bytes::Bytes;
 
 /// The type of a value, as TYPE names it.
@@ -25,11 +27,20 @@ pub enum Type {
     Zset,
     /// A map of strings.
     Hash,
+    /// A log of entries.
+    Stream,
 }
 
 impl Type {
     /// All types, in the order of the RDB format's numbers.
-    pub const ALL: [Type; 5] = [Type::String, Type::List, Type::Set, Type::Zset, Type::Hash];
+    pub const ALL: [Type; 6] = [
+        Type::String,
+        Type::List,
+        Type::Set,
+        Type::Zset,
+        Type::Hash,
+        Type::Stream,
+    ];
 
     /// The name that TYPE and SCAN TYPE use.
     pub fn name(self) -> &'static str {
@@ -39,6 +50,7 @@ impl Type {
             Type::Set => "set",
             Type::Zset => "zset",
             Type::Hash => "hash",
+            Type::Stream => "stream",
         }
     }
 }
@@ -85,6 +97,8 @@ pub enum Big {
     Hash(Box<Fields>),
     /// A sorted set.
     Zset(Box<Sorted>),
+    /// A stream.
+    Stream(Box<Stream>),
 }
 
 impl Big {
@@ -95,6 +109,7 @@ impl Big {
             Big::Set(members) => members.len(),
             Big::Hash(fields) => fields.len(),
             Big::Zset(sorted) => sorted.len(),
+            Big::Stream(stream) => stream.weight(),
         }
     }
 }
@@ -183,6 +198,7 @@ impl<'a> NewValue<'a> {
             NewValue::Big(Big::Set(_)) => Type::Set,
             NewValue::Big(Big::Hash(_)) => Type::Hash,
             NewValue::Big(Big::Zset(_)) => Type::Zset,
+            NewValue::Big(Big::Stream(_)) => Type::Stream,
         }
     }
 

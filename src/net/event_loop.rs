@@ -17,6 +17,7 @@ use crate::server::client_eviction;
 use crate::server::cron;
 use crate::server::limits::{self, Overrun};
 use crate::server::state::{Server, Shutdown};
+use crate::server::tracking;
 use mio::{Events, Poll, Token};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
@@ -153,6 +154,7 @@ impl EventLoop {
                 cron_at_ms = self.server.now_ms() + cron::run(&mut self.server);
                 self.trim_buffers();
             }
+            tracking::broadcast(&mut self.server);
             self.deliver();
             client_eviction::evict(&mut self.server);
             self.attend();

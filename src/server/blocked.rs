@@ -1,10 +1,13 @@
-//! Clients that wait for a key: BLPOP and its kin.
+//! Clients that wait for a key: BLPOP and its kin, and the readers of streams.
 //!
 //! A handler that finds nothing says what it waits for ([`Wait`]); its client is *parked*, with a copy
 //! of the request, under each of the keys. Whoever makes such a key come to be serves the clients that
 //! wait for it after its own command, in the order in which they came: each one's request runs again,
 //! as if it had just arrived, until nothing is left for the next. A request that finds nothing again
 //! keeps its place. Serving may make further keys come to be, and those are served next.
+//!
+//! A reader of a consumer group waits for a stream that is there: it is told if the key goes, gets a
+//! value of another type, or the group is destroyed. Its request runs again then too, and fails.
 //!
 //! Parked clients cost nothing but memory: nobody looks through them. Waits with a timeout are kept in
 //! order of their ends.
@@ -18,9 +21,12 @@ use crate::resp::request::Argv;
 use crate::server::client::Slot;
 use crate::server::cx::KeyHashes;
 use crate::server::exec;
+use crate::server::gate;
 use crate::server::registry::CommandId;
 use crate::server::state::Server;
+use crate::server::tracking;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 
 /// What a parked client waits for.
 pub struct Parked {
@@ -29,6 +35,8 @@ pub struct Parked {
     db: usize,
     keys: Vec<Box<[u8]>>,
     kind: Type,
+    /// Whether its request runs again too when a key goes or gets a value of another type.
+    on_loss: bool,
     deadline_us: Option<i64>,
     /// Its place among all that ever waited.
     ticket: u64,
@@ -42,18 +50,20 @@ impl Parked {
     }
 }
 
-/// Who waits for a key, by ticket.
-type Queue = BTreeMap<u64, Slot>;
+/// Who waits for a key, by ticket, and whether it matters to them if it goes.
+type Queue = BTreeMap<u64, (Slot, bool)>;
 
 /// All parked clients.
 #[derive(Default)]
 pub struct Blocked {
     queues: BTreeMap<usize, HashMap<Box<[u8]>, Queue>>,
     deadlines: BTreeSet<(i64, Slot)>,
-    /// Keys that came to be and may serve somebody.
+    /// Keys that came to be, or went, and may serve somebody.
     ready: VecDeque<(usize, Box<[u8]>)>,
     tickets: u64,
     clients: usize,
+    /// How many of the clients are told of losses.
+    on_loss: usize,
     /// What replies to parked clients are written in.
     reply: Reply,
 }
@@ -67,6 +77,14 @@ impl Blocked {
     /// The number of keys that somebody waits for.
     pub fn keys(&self) -> usize {
         self.queues.values().map(HashMap::len).sum()
+    }
+
+    /// The number of keys that somebody waits for who is told if they go.
+    pub fn keys_not_to_be_lost(&self) -> usize {
+        let queues = self.queues.values().flat_map(HashMap::values);
+        queues
+            .filter(|queue| queue.values().any(|&(_, on_loss)| on_loss))
+            .count()
     }
 
     /// The number of clients whose wait ends at some time.
@@ -83,19 +101,20 @@ impl Blocked {
     /// The first client from a ticket on that waits for a key.
     fn next_waiting(&self, db: usize, key: &[u8], from: u64) -> Option<(u64, Slot)> {
         let queue = self.queues.get(&db)?.get(key)?;
-        queue.range(from..).next().map(|(&t, &slot)| (t, slot))
+        queue.range(from..).next().map(|(&t, &(slot, _))| (t, slot))
     }
 
     fn enter(&mut self, slot: Slot, parked: &Parked) {
         let queues = self.queues.entry(parked.db).or_default();
         for key in &parked.keys {
             let queue = queues.entry(key.clone()).or_default();
-            queue.insert(parked.ticket, slot);
+            queue.insert(parked.ticket, (slot, parked.on_loss));
         }
         if let Some(deadline) = parked.deadline_us {
             self.deadlines.insert((deadline, slot));
         }
         self.clients += 1;
+        self.on_loss += usize::from(parked.on_loss);
     }
 
     fn leave(&mut self, slot: Slot, parked: &Parked) {
@@ -116,6 +135,7 @@ impl Blocked {
             self.deadlines.remove(&(deadline, slot));
         }
         self.clients -= 1;
+        self.on_loss -= usize::from(parked.on_loss);
     }
 }
 
@@ -127,10 +147,11 @@ pub fn park(server: &mut Server, slot: Slot, command: CommandId, argv: Argv<'_>,
     let client = server.clients.at_mut(slot);
     let parked = Box::new(Parked {
         command,
-        argv: OwnedArgv::from(argv),
+        argv: settled(argv, &wait.settled),
         db: client.db,
         keys: wait.keys,
         kind: wait.kind,
+        on_loss: wait.on_loss,
         deadline_us: wait
             .timeout_us
             .map(|timeout| now_us.saturating_add(timeout)),
@@ -138,7 +159,27 @@ pub fn park(server: &mut Server, slot: Slot, command: CommandId, argv: Argv<'_>,
     });
     server.blocked.enter(slot, &parked);
     client.parked = Some(parked);
-    server.effects.set_awaited(true);
+    note_waiting(server);
+}
+
+/// The request as it runs again: with what those arguments stand for whose meaning is settled.
+fn settled(argv: Argv<'_>, settled: &[(usize, Box<[u8]>)]) -> OwnedArgv {
+    if settled.is_empty() {
+        return OwnedArgv::from(argv);
+    }
+    let mut arguments: Vec<&[u8]> = argv.iter().collect();
+    for (index, meaning) in settled {
+        arguments[*index] = meaning;
+    }
+    OwnedArgv::from_slices(&arguments)
+}
+
+/// Has the effects of commands say what those who wait must know.
+fn note_waiting(server: &mut Server) {
+    let blocked = &server.blocked;
+    server
+        .effects
+        .set_awaited(blocked.clients > 0, blocked.on_loss > 0);
 }
 
 /// Takes a client out of the parked ones, if it is one. What it sent meanwhile is looked at next.
@@ -151,9 +192,7 @@ fn unpark(server: &mut Server, slot: Slot) -> Option<Box<Parked>> {
 /// A client whose wait is over goes on with what it sent meanwhile.
 fn retire(server: &mut Server, slot: Slot, parked: &Parked) {
     server.blocked.leave(slot, parked);
-    if server.blocked.clients == 0 {
-        server.effects.set_awaited(false);
-    }
+    note_waiting(server);
     server.resumed.push(slot);
 }
 
@@ -175,22 +214,28 @@ pub fn serve(server: &mut Server) {
     }
 }
 
-/// The keys of two databases have changed places: those that are there now may serve somebody.
+/// The keys of two databases have changed places: those that are there now may serve somebody, those that
+/// are not are lost.
 pub fn note_swap(server: &mut Server, first: usize, second: usize) {
     for db in [first, second] {
-        let Some(queues) = server.blocked.queues.get(&db) else {
-            continue;
-        };
-        for key in queues.keys() {
-            if server
-                .keyspace
-                .db(db)
-                .find(server.keyspace.key(key))
-                .is_some()
-            {
-                server.effects.became.push((db, key.clone()));
-            }
+        note_all(server, db);
+    }
+}
+
+/// All keys of these databases are gone: those who wait for what they had are told.
+pub fn note_flush(server: &mut Server, databases: Range<usize>) {
+    if server.blocked.on_loss > 0 {
+        for db in databases {
+            note_all(server, db);
         }
+    }
+}
+
+/// Has all keys of a database looked at that somebody waits for.
+fn note_all(server: &mut Server, db: usize) {
+    if let Some(queues) = server.blocked.queues.get(&db) {
+        let keys = queues.keys().map(|key| (db, key.clone()));
+        server.effects.became.extend(keys);
     }
 }
 
@@ -200,16 +245,15 @@ fn serve_key(server: &mut Server, db: usize, key: &[u8]) {
     let last = server.blocked.tickets;
     let mut from = 0;
     while let Some((ticket, slot)) = server.blocked.next_waiting(db, key, from) {
-        let Some(kind) = kind_of(server, db, key) else {
-            return;
-        };
-        if ticket > last {
+        let kind = kind_of(server, db, key);
+        let serves_nobody = kind.is_none() && server.blocked.on_loss == 0;
+        if serves_nobody || ticket > last {
             return;
         }
         from = ticket + 1;
         let parked = server.clients.at(slot).parked.as_ref();
         let parked = parked.expect("who stands in a queue is parked");
-        if parked.kind == kind {
+        if kind == Some(parked.kind) || parked.on_loss {
             try_again(server, slot);
         }
     }
@@ -229,6 +273,7 @@ fn try_again(server: &mut Server, slot: Slot) {
     let parked = client.parked.take().expect("the caller found it parked");
     let mut reply = begin_reply(server, slot);
     let argv = parked.argv.as_argv();
+    let delivered = server.deliveries.len();
     exec::call(
         server,
         &mut reply,
@@ -244,7 +289,16 @@ fn try_again(server: &mut Server, slot: Slot) {
         return;
     }
     retire(server, slot, &parked);
+    let own = server
+        .deliveries
+        .extract_if(delivered.., |(to, _)| *to == slot);
+    let own: Vec<_> = own.collect();
     send(server, slot, reply);
+    // What it caused itself to be sent follows its reply.
+    server.deliveries.extend(own);
+    if server.unusual & gate::unusual::INVALIDATED != 0 {
+        tracking::send_late(server);
+    }
 }
 
 /// Ends the waits whose time has come.

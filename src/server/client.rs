@@ -5,6 +5,7 @@ use crate::resp::request::Progress;
 use crate::server::blocked::Parked;
 use crate::server::multi::Transaction;
 use crate::server::pubsub::{Kind, Subscriptions};
+use crate::server::tracking::Tracking;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -94,6 +95,10 @@ pub mod unusual {
     pub const MONITOR: u32 = 1 << 2;
     /// It is inside MULTI.
     pub const MULTI: u32 = 1 << 3;
+    /// It is told of changed keys (CLIENT TRACKING).
+    pub const TRACKING: u32 = 1 << 4;
+    /// It may be told of changed keys for another one.
+    pub const REDIRECTED_TO: u32 = 1 << 5;
     /// It listens to channels or patterns.
     pub const SUBSCRIBED: u32 = 1 << 8;
 }
@@ -126,6 +131,8 @@ pub struct Client {
     pub parked: Option<Box<Parked>>,
     /// What it queued since MULTI and watches, if it does either.
     pub transaction: Option<Box<Transaction>>,
+    /// How it is told of changed keys, if it is.
+    pub tracking: Option<Box<Tracking>>,
     /// The channels and patterns that it listens to; `None` if there are none.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// When it connected, in milliseconds of the Unix clock.
@@ -213,6 +220,7 @@ impl Client {
             postponed: false,
             parked: None,
             transaction: None,
+            tracking: None,
             subscriptions: None,
             created_ms: now_ms,
             active_ms: now_ms,
@@ -262,7 +270,9 @@ impl Client {
     /// place among its replies.
     #[inline]
     pub fn is_listening(&self) -> bool {
-        self.unusual & (unusual::SUBSCRIBED | unusual::MONITOR) != 0
+        const ANY: u32 =
+            unusual::SUBSCRIBED | unusual::MONITOR | unusual::TRACKING | unusual::REDIRECTED_TO;
+        self.unusual & ANY != 0
     }
 
     /// How many topics of a kind it listens to.
@@ -275,12 +285,13 @@ impl Client {
     pub fn memory(&self) -> usize {
         let parked = self.parked.as_ref().map_or(0, |p| p.heap_bytes());
         let transaction = self.transaction.as_ref().map_or(0, |t| t.heap_bytes());
+        let tracking = self.tracking.as_ref().map_or(0, |t| t.heap_bytes());
         let subscriptions = self.subscriptions.as_ref();
         let subscriptions = subscriptions.map_or(0, |s| s.heap_bytes());
         let buffers = self.query.capacity() + self.out.bytes();
         let unfinished = self.unfinished.as_ref();
         let unfinished = unfinished.map_or(0, |_| size_of::<Unfinished>());
-        size_of::<Client>() + buffers + unfinished + parked + transaction + subscriptions
+        size_of::<Client>() + buffers + unfinished + parked + transaction + tracking + subscriptions
     }
 
     /// Whether it connects from this machine.

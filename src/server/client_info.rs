@@ -34,7 +34,7 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
     format!(
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub={} psub={} ssub={} multi={} watch={} \
          qbuf={} qbuf-free={query_free} argv-mem={request_bytes} multi-mem={multi_bytes} rbs={reply_room} rbp={} obl=0 oll={out_chunks} \
-         omem={out_bytes} tot-mem={total} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} \
+         omem={out_bytes} tot-mem={total} events={} cmd={command} user={} redir={} resp={} lib-name={} lib-ver={} \
          tot-net-in={} tot-net-out={} tot-cmds={}",
         client.id,
         client.peer,
@@ -55,6 +55,10 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
         client.reply_peak,
         if client.out.is_empty() { "r" } else { "rw" },
         client.user(),
+        client
+            .tracking
+            .as_ref()
+            .map_or(-1, |tracking| tracking.mode.redirect as i64),
         if client.proto == Proto::Resp3 { 3 } else { 2 },
         text(label.map(|l| &l.lib_name)),
         text(label.map(|l| &l.lib_version)),
@@ -92,6 +96,15 @@ fn flags(client: &Client) -> String {
     }
     if client.is_held() {
         flags.push('b');
+    }
+    if let Some(tracking) = &client.tracking {
+        flags.push('t');
+        if tracking.is_broken {
+            flags.push('R');
+        }
+        if tracking.mode.broadcast {
+            flags.push('B');
+        }
     }
     let transaction = client.transaction.as_ref();
     if transaction.is_some_and(|transaction| transaction.is_touched()) {

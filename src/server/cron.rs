@@ -2,11 +2,13 @@
 
 use crate::base::{alloc, clock, sys};
 use crate::keyspace::expire;
+use crate::server::blocked;
 use crate::server::gate;
 use crate::server::info;
 use crate::server::reactions;
 use crate::server::state::{Server, Shutdown};
 use crate::server::stats::Counters;
+use crate::server::tracking;
 use crate::server::upkeep;
 
 /// Rates are sampled this often.
@@ -28,6 +30,10 @@ pub fn run(server: &mut Server) -> i64 {
             expire_cycle(server);
             expire_fields(server);
             reactions::run_unasked(server);
+            blocked::serve(server);
+        }
+        if server.unusual & gate::unusual::TRACKING_FULL != 0 {
+            tracking::limit(server);
         }
         if server.eviction_is_due && server.unusual & gate::unusual::PAUSED == 0 {
             server.make_room();

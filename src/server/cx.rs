@@ -256,6 +256,9 @@ impl DataCx<'_> {
             Some(place) => {
                 let lazily = self.config.lazyfree_lazy_server_del;
                 let db = self.db_index;
+                if self.entry(place).kind() != value.kind() {
+                    self.effects.lost(db, key.bytes);
+                }
                 self.keyspace.replace(db, key, place, value, expiry, lazily);
             }
             None => {
@@ -358,15 +361,22 @@ impl DataCx<'_> {
         kind: Type,
         timeout_us: Option<i64>,
     ) {
-        if !self.may_wait {
-            self.reply.null_array();
-            return;
-        }
-        self.effects.wait = Some(Wait {
+        self.wait_for(|| Wait {
             keys: keys.map(Box::from).collect(),
             kind,
             timeout_us,
+            on_loss: false,
+            settled: Vec::new(),
         });
+    }
+
+    /// The same for a wait with more to it, which is only put together if the client can wait.
+    pub fn wait_for(&mut self, wait: impl FnOnce() -> Wait) {
+        if self.may_wait {
+            self.effects.wait = Some(wait());
+        } else {
+            self.reply.null_array();
+        }
     }
 
     /// Edits a string in place; see [`Db::edit_string`].
@@ -397,6 +407,7 @@ impl DataCx<'_> {
 
     /// Deletes a key that was looked up before. The event is the caller's.
     pub fn delete(&mut self, key: Key<'_>, place: Place, lazily: bool) {
+        self.effects.lost(self.db_index, key.bytes);
         self.keyspace.remove(self.db_index, key, place, lazily);
     }
 }

@@ -16,6 +16,7 @@ use crate::server::reactions;
 use crate::server::registry::{CommandId, Resolved};
 use crate::server::slowlog::{self, Kind};
 use crate::server::state::Server;
+use crate::server::tracking;
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +39,6 @@ pub fn request(
     argv: Argv<'_>,
     hashes: KeyHashes<'_>,
 ) -> Done {
-    let start = reply.mark();
     let Resolved::Found(id) = resolved else {
         if is_another_protocol(argv) {
             return hang_up(server, slot);
@@ -48,15 +48,18 @@ pub fn request(
     };
     server.clients.at_mut(slot).last_command = Some(id);
     let command = server.commands.get(id).command;
-    match gate::admit(server, slot, command, argv) {
+    match gate::admit(server, reply, slot, command, argv) {
         Verdict::Run => {}
         Verdict::Queue => return queue(server, reply, slot, id, argv),
         Verdict::Reject(refusal) => return refuse(server, reply, slot, Some(id), argv, refusal),
         Verdict::Postpone => return Done::Postponed,
     }
-    call(server, reply, slot, id, argv, hashes);
+    let start = reply.mark();
+    run(server, reply, slot, id, argv, hashes);
+    if server.unusual & (gate::unusual::MONITORS | gate::unusual::INVALIDATED) != 0 {
+        tell_others(server, slot, id, argv);
+    }
     let parked = server.effects.has_aftermath() && aftermath(server, slot, id, argv);
-    show(server, slot, id, argv);
     if parked {
         return Done::Parked;
     }
@@ -67,6 +70,15 @@ pub fn request(
         reply.rollback(start);
     }
     Done::Answered
+}
+
+/// Tells those who want to know of a client's command that it has run, or what it changed.
+#[cold]
+fn tell_others(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) {
+    show(server, slot, id, argv);
+    if server.unusual & gate::unusual::INVALIDATED != 0 {
+        tracking::send_late(server);
+    }
 }
 
 /// Shows a command that has run to those who asked for all of them.
@@ -92,9 +104,22 @@ fn aftermath(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) -> 
     parked
 }
 
-/// Runs a command that was admitted, and carries out its effects.
-#[inline]
+/// Runs a command that was admitted, and carries out its effects. This is for those that come in other
+/// ways than from a socket: in a function of their own, so that the path of the others stays one piece.
+#[inline(never)]
 pub fn call(
+    server: &mut Server,
+    reply: &mut Reply,
+    slot: Slot,
+    id: CommandId,
+    argv: Argv<'_>,
+    hashes: KeyHashes<'_>,
+) {
+    run(server, reply, slot, id, argv, hashes);
+}
+
+#[inline(always)]
+fn run(
     server: &mut Server,
     reply: &mut Reply,
     slot: Slot,
@@ -142,11 +167,15 @@ fn finish(
     if server.effects.has_reactions() {
         reactions::run(server, Some(slot));
     }
+    server.dirty += server.effects.dirty;
     if server.effects.wait.is_some() {
-        // It counts when it has run to its end.
+        // It counts when it has run to its end. What it did before (keys found expired, a consumer
+        // created) is done.
+        if server.clients.at(slot).unusual & client_unusual::TRACKING != 0 {
+            tracking::remember(server, slot, id, argv);
+        }
         return;
     }
-    server.dirty += server.effects.dirty;
     server.stats.commands += 1;
     let stats = server.commands.stats_mut(id);
     stats.calls += 1;
@@ -158,6 +187,9 @@ fn finish(
     // A command may end its own client.
     if let Some(client) = server.clients.get_mut(slot) {
         client.commands += 1;
+        if client.unusual & client_unusual::TRACKING != 0 {
+            tracking::remember(server, slot, id, argv);
+        }
     }
     let logged = [
         (Kind::Slow, nanoseconds / 1000),
@@ -267,6 +299,10 @@ fn refuse(
     refusal: ErrorReply,
 ) -> Done {
     let start = reply.mark();
+    if id.is_none() {
+        // The gate did not see it.
+        tracking::begin_request(server.clients.at_mut(slot), false);
+    }
     let command = id.map(|id| server.commands.get(id).command);
     let refusal = multi::note_refusal(server, slot, command, refusal);
     answer_error(server, reply, &refusal);

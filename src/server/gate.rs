@@ -1,13 +1,14 @@
 //! Every reason to refuse or delay a request, checked once, before it runs.
 
 use crate::resp::error::{self, ErrorReply};
-use crate::resp::reply::Proto;
+use crate::resp::reply::{Proto, Reply};
 use crate::resp::request::Argv;
 use crate::server::client::{Slot, unusual as client_unusual};
 use crate::server::command::{self, Command};
 use crate::server::multi;
 use crate::server::registry::Resolved;
 use crate::server::state::Server;
+use crate::server::tracking;
 
 /// Conditions of the server under which the gate looks closer.
 pub mod unusual {
@@ -19,8 +20,10 @@ pub mod unusual {
     pub const PAUSED: u32 = 1 << 2;
     /// The data set is being loaded.
     pub const LOADING: u32 = 1 << 3;
-    /// Somebody listens to keyspace events.
-    pub const EVENTS: u32 = 1 << 4;
+    /// More keys are tracked than may be.
+    pub const TRACKING_FULL: u32 = 1 << 4;
+    /// The command in progress changed what its own client tracks.
+    pub const INVALIDATED: u32 = 1 << 5;
 }
 
 /// What becomes of a request.
@@ -35,19 +38,33 @@ pub enum Verdict {
     Postpone,
 }
 
-/// Admits a request or says why not.
+/// Admits a request or says why not. What its client is told of what was done to make room goes to
+/// `reply`.
 #[inline]
-pub fn admit(server: &mut Server, slot: Slot, command: &Command, argv: Argv<'_>) -> Verdict {
+pub fn admit(
+    server: &mut Server,
+    reply: &mut Reply,
+    slot: Slot,
+    command: &Command,
+    argv: Argv<'_>,
+) -> Verdict {
     let bits = server.unusual | server.clients.at(slot).unusual;
     if bits == 0 && command.accepts(argv.len()) && command.flags & command::PROTECTED == 0 {
         return Verdict::Run;
     }
-    look_closer(server, slot, command, argv)
+    look_closer(server, reply, slot, command, argv)
 }
 
 #[cold]
-fn look_closer(server: &mut Server, slot: Slot, command: &Command, argv: Argv<'_>) -> Verdict {
+fn look_closer(
+    server: &mut Server,
+    reply: &mut Reply,
+    slot: Slot,
+    command: &Command,
+    argv: Argv<'_>,
+) -> Verdict {
     use command::*;
+    note_request(server, slot);
     if !command.accepts(argv.len()) {
         return Verdict::Reject(error::wrong_arity(&full_name(server, argv)));
     }
@@ -67,7 +84,7 @@ fn look_closer(server: &mut Server, slot: Slot, command: &Command, argv: Argv<'_
     if is_monitor && any_flags & (WRITE | READONLY | MAY_REPLICATE) != 0 {
         return Verdict::Reject(error::REPLICA_KEYSPACE);
     }
-    if server.unusual & unusual::MAXMEMORY != 0 && !server.make_room() && any_flags & DENYOOM != 0 {
+    if !make_room(server, reply, slot) && any_flags & DENYOOM != 0 {
         return Verdict::Reject(error::OOM);
     }
     let client = server.clients.at(slot);
@@ -82,6 +99,30 @@ fn look_closer(server: &mut Server, slot: Slot, command: &Command, argv: Argv<'_
         return Verdict::Postpone;
     }
     if queues { Verdict::Queue } else { Verdict::Run }
+}
+
+/// A client that tracks is about to do something else.
+fn note_request(server: &mut Server, slot: Slot) {
+    let client = server.clients.at_mut(slot);
+    if client.unusual & client_unusual::TRACKING != 0 {
+        let command = client.last_command.map(|id| server.commands.get(id));
+        let is_of_client = command.is_some_and(|c| c.full_name.starts_with("client|"));
+        tracking::begin_request(client, is_of_client);
+    }
+}
+
+/// Makes room for data and for what is tracked; says whether there is enough for data. What the client
+/// is told of that goes before its reply.
+fn make_room(server: &mut Server, reply: &mut Reply, slot: Slot) -> bool {
+    let has_room = server.unusual & unusual::MAXMEMORY == 0 || server.make_room();
+    if server.unusual & unusual::TRACKING_FULL != 0 {
+        tracking::limit(server);
+    }
+    if !server.deliveries.is_empty() {
+        let own = server.deliveries.extract_if(.., |(to, _)| *to == slot);
+        own.for_each(|(_, bytes)| reply.raw(&bytes));
+    }
+    has_room
 }
 
 /// The refusal of a request whose first words lead nowhere.

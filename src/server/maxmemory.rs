@@ -91,6 +91,7 @@ impl Server {
             .remove(db, key, place, self.config.lazyfree_lazy_eviction);
         self.stats.keyspace.evicted += 1;
         self.effects.event(Class::Evicted, "evicted", db, key.bytes);
+        self.effects.lost(db, key.bytes);
         true
     }
 }

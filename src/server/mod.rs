@@ -32,6 +32,7 @@ pub mod slowlog;
 pub mod state;
 pub mod stats;
 pub mod supervise;
+pub mod tracking;
 pub mod upkeep;
 pub mod usage;
 pub mod watch;

@@ -8,11 +8,12 @@ use crate::server::blocked;
 use crate::server::client::Slot;
 use crate::server::notify;
 use crate::server::state::Server;
+use crate::server::tracking;
 use crate::server::watch;
 
 /// Brings what [`Effects`](crate::keyspace::Effects) records up to date with who wants to know.
 pub fn note_listeners(server: &mut Server) {
-    let is_any_key_watched = !server.watchers.is_empty();
+    let is_any_key_watched = !server.watchers.is_empty() || server.tracking.has_listeners();
     let notify_classes = notify::classes(server);
     server.effects.listen(notify_classes, is_any_key_watched);
 }
@@ -21,14 +22,16 @@ pub fn note_listeners(server: &mut Server) {
 #[cold]
 pub fn run(server: &mut Server, by: Option<Slot>) {
     let mut events = std::mem::take(&mut server.effects.events);
-    tracing::trace!("{} events by {by:?}", events.len());
-    for event in events.iter().filter(|event| event.is_change()) {
-        watch::touch(server, event.class, event.db, &event.key);
+    for event in &events {
+        if event.is_change() {
+            watch::touch(server, event.class, event.db, &event.key);
+            tracking::invalidate(server, event, by);
+        }
+        notify::publish(server, std::slice::from_ref(event));
     }
     if let Some(replaced) = server.effects.replaced.take() {
-        note_replaced(server, replaced);
+        note_replaced(server, replaced, by);
     }
-    notify::publish(server, &events);
     events.clear();
     server.effects.events = events;
 }
@@ -40,9 +43,13 @@ pub fn run_unasked(server: &mut Server) {
     }
 }
 
-fn note_replaced(server: &mut Server, replaced: Replaced) {
+fn note_replaced(server: &mut Server, replaced: Replaced, by: Option<Slot>) {
     match replaced {
-        Replaced::Flushed(dbs) => dbs.for_each(|db| watch::note_flush(server, db)),
+        Replaced::Flushed(dbs) => {
+            dbs.clone().for_each(|db| watch::note_flush(server, db));
+            tracking::note_flush(server, by);
+            blocked::note_flush(server, dbs);
+        }
         Replaced::Swapped(first, second) => {
             watch::note_swap(server, first);
             watch::note_swap(server, second);

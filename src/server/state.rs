@@ -21,6 +21,7 @@ use crate::server::pubsub::{self, PubSub};
 use crate::server::registry::Registry;
 use crate::server::slowlog::{CommandLogs, Kind};
 use crate::server::stats::Stats;
+use crate::server::tracking::{self, AllTracking};
 use crate::server::watch::Watchers;
 use bytes::Bytes;
 use std::path::PathBuf;
@@ -93,6 +94,8 @@ pub struct Server {
     pub blocked: Blocked,
     /// Who watches which keys.
     pub watchers: Watchers,
+    /// Who is told of which changed keys.
+    pub tracking: AllTracking,
     /// What clients are sent beside the replies to their own requests, in order; the event loop puts each
     /// behind what its client was answered before.
     pub deliveries: Vec<(Slot, Bytes)>,
@@ -186,6 +189,7 @@ impl Server {
             postponed: Vec::new(),
             blocked: Blocked::default(),
             watchers: Watchers::default(),
+            tracking: AllTracking::default(),
             deliveries: Vec::new(),
             resumed: Vec::new(),
             active_expire: true,
@@ -212,6 +216,7 @@ impl Server {
     /// Brings what is derived from the configuration up to date.
     pub fn note_config(&mut self) {
         self.set_unusual(gate::unusual::MAXMEMORY, self.config.maxmemory != 0);
+        tracking::note_limit(self);
         client_eviction::note_config(self);
         self.time.access = AccessClock::at(self.time.now_ms, self.config.is_lfu());
         for kind in [Kind::Slow, Kind::LargeRequest, Kind::LargeReply] {
@@ -338,6 +343,7 @@ impl Server {
     /// Forgets a client whose socket is gone.
     pub fn forget_client(&mut self, slot: Slot) {
         multi::discard(self, slot);
+        tracking::forget(self, slot);
         let forgotten = self.clients.remove(slot);
         client_eviction::note(self, slot, 0);
         if let Some(client) = forgotten {

@@ -23,6 +23,8 @@ TIMEOUT = {'blpop': -1, 'brpop': -1, 'brpoplpush': 3, 'blmove': 5, 'blmpop': 1, 
 def agree(generator, name, argv):
     """Makes the arguments of one command fit one another, mostly."""
     r = generator.random
+    if generator.profile == 'streams':
+        agree_streams(r, name, argv)
     if generator.profile != 'collections':
         return
     if name in NUMKEYS:
@@ -39,6 +41,18 @@ def agree(generator, name, argv):
         same = next((keys for keys in TYPED_KEYS.values() if argv[1] in keys), None)
         if same:
             argv[2] = r.choice(same)
+
+
+def agree_streams(r, name, argv):
+    """As many IDs as keys, mostly."""
+    words = [word.upper() for word in argv]
+    if name in ('xread', 'xreadgroup') and b'STREAMS' in words and r.random() < 0.95:
+        at = words.index(b'STREAMS') + 1
+        keys = [word for word in argv[at:] if word in STREAM_KEYS or word in (FUTURE_KEY, *ODD_KEYS)]
+        ids = argv[at + len(keys):]
+        argv[at:] = keys + [ids[i % len(ids)] for i in range(len(keys))] if keys and ids else argv[at:]
+    if name == 'xgroup|create' and r.random() < 0.5 and b'MKSTREAM' not in words:
+        argv.insert(5, b'MKSTREAM')
 
 
 def agree_numkeys(r, at, argv):
@@ -104,6 +118,8 @@ def tame(generator, name, argv):
     if not generator.big:
         tame_sizes(name, argv)
     tame_expiry(generator.random, argv)
+    if generator.profile == 'streams':
+        tame_streams(generator, name, argv)
     if generator.profile == 'collections':
         tame_lex(generator, name, argv)
         tame_counts(generator, name, argv)
@@ -199,6 +215,40 @@ def tame_timeout(r, name, argv):
     at = TIMEOUT.get(name)
     if at is not None and max(at, 1) < len(argv) and argv[at] not in TIMEOUTS + ODD_TIMEOUTS:
         argv[at] = r.choice(ODD_TIMEOUTS) if r.random() < 0.1 else r.choice(TIMEOUTS)
+
+
+def tame_streams(generator, name, argv):
+    """IDs that depend on the clock are only generated where it has no say, and no wait is long."""
+    r = generator.random
+    words = [word.upper() for word in argv]
+    if name == 'xadd':
+        argv[2:] = [word if word != b'*' or argv[1] == FUTURE_KEY else b'%d-*' % generator.newest for word in argv[2:]]
+    # The reference reads over space before an ID, and reads it up to a zero byte.
+    argv[:] = [b'1x' if word[:1].isspace() or b'\0' in word and word[:1].isdigit() else word for word in argv]
+    if name == 'xsetid' and generator.reference < (7, 2) and len(argv) > 2 and argv[2][:1].isdigit():
+        # Before 7.2 the last ID of an empty stream might be set to one before deleted entries.
+        generator.newest += 2
+        argv[2] = b'%d-0' % generator.newest
+    for at, word in enumerate(words[:-1]):
+        if word == b'BLOCK' and argv[at + 1] not in STREAM_BLOCKS + ODD_STREAM_BLOCKS:
+            argv[at + 1] = r.choice(STREAM_BLOCKS)
+    if generator.reference < (7, 2):
+        tame_consumers(generator, name, argv)
+    if name not in FUTURE_ALLOWED:
+        argv[:] = [b'st:0' if word == FUTURE_KEY else word for word in argv]
+
+
+def tame_consumers(generator, name, argv):
+    """Before 7.2 a consumer came to be with the first entry it got, and not with its first request. So all consumers
+    are made with their group, and again when one is deleted, and no others are named."""
+    at = {'xclaim': 3, 'xautoclaim': 3}.get(name)
+    if name == 'xreadgroup':
+        at = next((i + 2 for i in range(1, len(argv)) if argv[i].upper() == b'GROUP'), None)
+    if at is not None and at < len(argv) and argv[at] not in CONSUMERS:
+        argv[at] = CONSUMERS[0]
+    if name in ('xgroup|create', 'xgroup|delconsumer') and len(argv) > 3:
+        generator.pending += [('xgroup|createconsumer', [b'XGROUP', b'CREATECONSUMER', argv[2], argv[3], consumer])
+                              for consumer in sorted({*CONSUMERS})]
 
 
 def as_integer(text):

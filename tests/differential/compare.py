@@ -41,6 +41,8 @@ def treated(treatment, argv, ours, reference):
         return is_permutation(ours, reference)
     if treatment == 'pairs':
         return are_same_pairs(ours, reference)
+    if treatment in ('stream', 'stream-progress'):
+        return is_same_stream(ours, reference, NOT_COMPARED | (JUDGED if treatment == 'stream-progress' else set()))
     if treatment == 'size':
         return isinstance(ours, list) and isinstance(reference, list) and len(ours) == len(reference)
     if treatment == 'ties':
@@ -49,6 +51,41 @@ def treated(treatment, argv, ours, reference):
         return are_alike(argv, ours, reference)
     # Negative answers say something other than a time.
     return ours >= 0 and reference >= 0 and abs(ours - reference) <= treatment[1]
+
+
+# What XINFO tells of streams, groups and consumers, by its name; and what of that is not compared.
+STREAM_FIELDS = {b'length', b'radix-tree-keys', b'radix-tree-nodes', b'last-generated-id', b'max-deleted-entry-id', b'entries-added',
+                 b'recorded-first-entry-id', b'entries', b'groups', b'first-entry', b'last-entry', b'name', b'last-delivered-id',
+                 b'entries-read', b'lag', b'pel-count', b'pending', b'pel', b'consumers', b'seen-time', b'active-time', b'idle', b'inactive'}
+NOT_COMPARED = {b'radix-tree-nodes', b'seen-time', b'active-time', b'idle', b'inactive'}
+# How far a group has read is judged differently since 7.2, where it cannot be known for certain.
+JUDGED = {b'entries-read', b'lag'}
+CLOCK_MS = 5000
+
+
+def is_same_stream(ours, reference, left_out):
+    """What XINFO and XPENDING tell, but for times that only nearly agree: those of deliveries, and the idle ones."""
+    ours, reference = with_names(ours), with_names(reference)
+    if isinstance(ours, dict) and isinstance(reference, dict):
+        names = (ours.keys() | reference.keys()) - left_out
+        return all(name in ours and name in reference and is_same_stream(ours[name], reference[name], left_out) for name in names)
+    if not isinstance(ours, list) or not isinstance(reference, list):
+        return ours == reference
+    if len(ours) != len(reference):
+        return False
+    kinds = [[type(e) for e in each] for each in (ours, reference)]
+    if kinds[0] == kinds[1] and kinds[0] in ([bytes, bytes, int, int], [bytes, int, int]):
+        at = len(ours) - 2
+        return ours[:at] + ours[at + 1:] == reference[:at] + reference[at + 1:] and abs(ours[at] - reference[at]) <= CLOCK_MS
+    return all(is_same_stream(*pair, left_out) for pair in zip(ours, reference))
+
+
+def with_names(value):
+    """A map of RESP3, or the same as the array that RESP2 makes of it, as a map."""
+    if isinstance(value, list) and value and len(value) % 2 == 0 and all(
+            isinstance(name, bytes) and name in STREAM_FIELDS for name in value[::2]):
+        return dict(zip(value[::2], value[1::2]))
+    return value
 
 
 def is_permutation(ours, reference):

@@ -13,6 +13,8 @@ OBJECT ENCODING and DEBUG DIGEST-VALUE of a known type, at the end of a round. T
   'ties'               with COUNT, places must be as many, and as far away
   'random'             arrays must have as many elements, and none twice unless the count is negative
   'numbers'            a double may be written as short as possible where the reference writes 17 digits
+  'stream-progress'    the same, and entries-read and lag may differ
+  'stream'             what XINFO and XPENDING tell must agree, but for times that nearly agree or are not told alike
   'cut'                of two errors, the reference's may end where ours has a NUL byte
   (ours, reference)    a pair of regular expressions; both must match the replies' beginnings
   (ours, reference, n) the same, for commands of exactly n words
@@ -75,6 +77,10 @@ DIFFERENCES = [
     ('memory|doctor', 'shape', OWN),
     ('memory|malloc-stats', 'shape', OWN),
     ('slowlog|*', 'shape', OWN),
+    ('xinfo|*', 'stream', CLOCK + '; the nodes of a tree are its own; consumers have an active time since 7.2'),
+    ('xpending', 'stream', CLOCK),
+    ('xinfo|*', 'stream-progress', 'entries-read and lag are judged differently since 7.2 where a counter was given or entries were deleted'),
+    ('xautoclaim count', (r'\*3', r'-ERR Insufficient memory'), 'no memory is set aside for as many entries as may be claimed'),
     ('pfdebug', 'shape', 'a damaged value whose last opcode is cut off is not read beyond its end'),
     ('*', 'cut', 'what the reference quotes in an error text ends at its first NUL byte'),
     # What has changed since the reference's version, 7.0.
@@ -116,6 +122,9 @@ DIFFERENCES = [
     ('client|unblock', (r'', r'-ERR unknown subcommand or wrong number'), 'arguments after the second'),
     ('client|list', (r'', r'-ERR syntax error|-ERR Invalid client ID'), 'knows more filters since 8.0'),
     ('client|list', (r'-ERR client-id should be', r''), 'numbers below 1 are no client IDs since 8.0'),
+    ('xread', (r'[*$_%]', r'-ERR Invalid stream ID'), 'takes + since 7.4'),
+    ('xreadgroup', (r'-ERR The \+ ID is meaningless', r'-ERR Invalid stream ID'), 'knows of + since 7.4'),
+    ('xread*', (r'-ERR Unbalanced', r'-ERR Unbalanced'), 'names the command since 7.2'),
     ('memory|usage', (r'_\r|\$-1\r', r':'), 'a key set with a past expiry is deleted at once since 8.0'),
 ]
 

@@ -1,6 +1,6 @@
 """Random commands from the argument trees that COMMAND DOCS gives, with hostile values mixed in.
 
-A profile is a choice of commands and keys that a round keeps to: 'strings' or 'collections'. The trees
+A profile is a choice of commands and keys that a round keeps to: 'strings', 'collections' or 'streams'. The trees
 know nothing of what arguments mean together; adjust.py makes them agree, damage() undoes some of that,
 and adjust.py then takes out what would never end or what no two servers could answer alike.
 """
@@ -11,7 +11,7 @@ import adjust
 import expected
 from pools import *
 
-PROFILES = ('strings', 'collections')
+PROFILES = ('strings', 'collections', 'streams')
 COLLECTIONS = ('list', 'set', 'hash', 'sorted-set', 'geo', 'hyperloglog')
 # What fills the keys is sent oftener than what empties them.
 ADDING = {'lpush', 'rpush', 'sadd', 'hset', 'hmset', 'zadd', 'geoadd', 'pfadd'}
@@ -22,11 +22,21 @@ STRINGS_AMONG_COLLECTIONS = {'set', 'get', 'getset', 'getdel', 'append', 'mset',
 KEYS_AMONG_COLLECTIONS = {'copy': 20, 'rename': 10, 'renamenx': 5, 'del': 8, 'unlink': 5, 'type': 8, 'object|encoding': 40,
                           'sort': 70, 'sort_ro': 30, 'scan': 8, 'exists': 5, 'touch': 3, 'keys': 3, 'persist': 3,
                           'expire': 3, 'move': 2}
+KEYS_AMONG_STREAMS = {'del': 4, 'copy': 8, 'rename': 6, 'type': 4, 'object|encoding': 4, 'exists': 2, 'set': 1, 'lpush': 1,
+                      'get': 2, 'unlink': 1}
+STREAM_WEIGHTS = {'xadd': 160, 'xreadgroup': 120, 'xsetid': 8, 'xtrim': 20, 'xdel': 40, 'xgroup|create': 80,
+                  'xgroup|destroy': 3, 'xgroup|setid': 12, 'xgroup|delconsumer': 10, 'xlen': 10}
+# Commands between two looks at all that the streams hold.
+LOOK_EVERY = 100
 KEY_NAMES = {'key', 'source', 'destination', 'sourcekey', 'destkey', 'src', 'dst', 'storekey', 'storedistkey'}
 
 
 def weight(profile, name, group):
     """How often a command is sent, against the others of the profile."""
+    if profile == 'streams':
+        return STREAM_WEIGHTS.get(name, 30) if group == 'stream' else KEYS_AMONG_STREAMS.get(name, 0)
+    if group == 'stream':
+        return 0
     if profile == 'strings':
         if group in COLLECTIONS or name in ('sort', 'sort_ro'):
             return 0
@@ -41,8 +51,10 @@ def weight(profile, name, group):
 
 
 class Generator:
-    def __init__(self, seed, trees, tokens_known):
-        """trees: {name: argument tree}; tokens_known: {name: tokens the reference documents, or None}."""
+    def __init__(self, seed, trees, tokens_known, reference=(7, 2)):
+        """trees: {name: argument tree}; tokens_known: {name: tokens the reference documents, or None};
+        reference: its version."""
+        self.reference = reference
         self.random = random.Random(seed)
         self.trees = trees
         self.tokens_known = tokens_known
@@ -55,7 +67,8 @@ class Generator:
     def profiles(self):
         """The profiles whose own commands are at hand."""
         groups = {tree['group'] for tree in self.trees.values()}
-        own = {'strings': groups - {*COLLECTIONS}, 'collections': groups & {*COLLECTIONS, 'generic'}}
+        own = {'strings': groups - {*COLLECTIONS, 'stream'}, 'collections': groups & {*COLLECTIONS, 'generic'},
+               'streams': groups & {'stream'}}
         return [profile for profile in PROFILES if own[profile] and any(self.weights[profile])]
 
     def begin(self, profile):
@@ -63,13 +76,17 @@ class Generator:
         self.profile, self.pending = profile, []
         if profile == 'strings':
             return {parameter: values[0] for parameter, values in LIMITS.items()}
-        self.pending = [(argv[0].decode().lower(), argv) for argv in SORT_WEIGHTS
-                        if argv[0].decode().lower() in self.trees]
+        self.until_look, self.newest, self.stream = LOOK_EVERY, 1, None
+        if profile == 'streams':
+            self.pending = [('xadd', [b'XADD', FUTURE_KEY, FUTURE_ID, b'f', b'v'])]
+        else:
+            self.pending = [(argv[0].decode().lower(), argv) for argv in SORT_WEIGHTS
+                            if argv[0].decode().lower() in self.trees]
         return {parameter: self.random.choice(values) for parameter, values in LIMITS.items()}
 
     def database(self):
         """The number of the database that the next batch goes to."""
-        if self.pending:
+        if self.pending or self.profile == 'streams':
             return b'0'
         return self.random.choice([b'0', b'0', b'0', b'1', b'9'] if self.profile == 'strings' else [b'0'] * 8 + [b'1', b'9'])
 
@@ -78,6 +95,12 @@ class Generator:
         r = self.random
         if self.pending:
             return self.pending.pop(0)
+        if self.profile == 'streams':
+            self.until_look -= 1
+            if self.until_look == 0:
+                self.until_look = LOOK_EVERY
+                self.pending = [('xinfo|stream', [b'XINFO', b'STREAM', key, b'FULL', b'COUNT', b'0'])
+                                for key in STREAM_KEYS + [FUTURE_KEY]]
         name = r.choices(self.names, self.weights[self.profile])[0]
         self.name, self.group = name, self.trees[name]['group']
         self.big = self.profile == 'strings' and name in BIG_COMMANDS and r.random() < 0.04
@@ -118,6 +141,8 @@ class Generator:
     def hostile(self):
         r = self.random
         pools = [HOSTILE_INTEGERS, HOSTILE_FLOATS, HOSTILE_STRINGS, HOSTILE_PATTERNS, INTEGERS, STRINGS, KEYS]
+        if self.profile == 'streams':
+            pools = [HOSTILE_INTEGERS, HOSTILE_STRINGS, ODD_IDS, ODD_IDS, ODD_NAMES, STREAM_KEYS, INTEGERS]
         if self.profile == 'collections':
             pools += [ODD_ELEMENTS, WIDE_NUMBERS, ODD_SCORES, ODD_SCORE_LIMITS, ODD_LEX_LIMITS, ANY_KEYS, ANY_KEYS]
         return r.choice(r.choice(pools))
@@ -160,6 +185,8 @@ class Generator:
             return self.arguments(argument['arguments'])
         if kind == 'key' or name in KEY_NAMES:
             return [self.key(name)]
+        if self.profile == 'streams':
+            return [self.stream_word(kind, name)]
         if self.profile == 'collections':
             word = self.collection_word(kind, name)
             if word is not None:
@@ -181,6 +208,11 @@ class Generator:
         r = self.random
         if self.profile == 'strings':
             return r.choice(BIG_KEYS if self.big else KEYS)
+        if self.profile == 'streams':
+            if r.random() < 0.01:
+                return r.choice(ODD_KEYS)
+            self.stream = FUTURE_KEY if r.random() < 0.1 else r.choice(STREAM_KEYS)
+            return self.stream
         family = self.group
         if family in ('generic', 'string', 'bitmap') or r.random() < 0.05:
             family = r.choice(list(TYPED_KEYS))
@@ -271,6 +303,55 @@ class Generator:
             return r.choice(odd)
         at = near + r.uniform(-2, 2) if r.random() < 0.7 else r.uniform(-most, most)
         return b'%.*f' % (r.choice([3, 6, 15]), at)
+
+    # The words of streams.
+
+    def stream_word(self, kind, name):
+        """A word that fits what the argument is called."""
+        r = self.random
+        if name == 'group':
+            return self.pick(GROUPS, ODD_NAMES)
+        if name == 'consumer':
+            return self.pick(CONSUMERS, ODD_NAMES)
+        if name in ('id', 'start', 'end', 'last-id', 'lastid', 'max-deleted-id') or name == 'threshold' and r.random() < 0.5:
+            return self.stream_id(name)
+        if name == 'threshold' or name == 'count':
+            return self.pick(COUNTS, HOSTILE_INTEGERS)
+        if name == 'field':
+            return r.choice(NAMES[:4] if r.random() < 0.7 else NAMES + ODD_ELEMENTS)
+        if name == 'value':
+            return r.choice(NUMBERS + WIDE_NUMBERS if r.random() < 0.6 else NAMES + ODD_ELEMENTS)
+        if name == 'min-idle-time':
+            return self.pick(IDLE_TIMES, HOSTILE_INTEGERS)
+        if name == 'ms':
+            return self.pick(LONG_AGO, HOSTILE_INTEGERS)
+        if kind == 'unix-time':
+            return self.pick([b'%d' % r.randrange(1, 10**9)], HOSTILE_INTEGERS)
+        if name == 'milliseconds':
+            return self.pick(STREAM_BLOCKS, ODD_STREAM_BLOCKS)
+        return self.pick(INTEGERS, HOSTILE_INTEGERS)
+
+    def stream_id(self, name):
+        """An ID among those of the latest entries; those of new entries grow, those of all streams together."""
+        r = self.random
+        if r.random() < 0.03:
+            return r.choice(ODD_IDS)
+        if self.name == 'xadd' and self.stream == FUTURE_KEY:
+            return b'*'
+        if self.name == 'xadd':
+            self.newest += r.choice([0, 0, 0, 1, 1])
+            return r.choice([b'%d-%d' % (self.newest, r.randrange(4)), b'%d-*' % self.newest, b'%d' % (self.newest + 1)])
+        if name in ('start', 'end') and r.random() < 0.4:
+            return r.choice([b'-', b'+'] if r.random() < 0.2 else [b'-'] if name == 'start' else [b'+'])
+        if name == 'id' and self.name == 'xreadgroup' and r.random() < 0.7:
+            return b'>'
+        if name == 'id' and (self.name == 'xread' or self.name.startswith('xgroup')) and r.random() < 0.2:
+            return b'$'
+        ms = max(0, self.newest + 1 - r.randrange(r.choice([5, 20, 60])))
+        text = b'%d-%d' % (ms, r.randrange(4)) if r.random() < 0.9 else b'%d' % ms
+        if r.random() < 0.06:
+            text = FUTURE_ID[:-1] + b'%d' % r.randrange(40)
+        return b'(' + text if name in ('start', 'end') and r.random() < 0.15 else text
 
     # The words of strings.
 

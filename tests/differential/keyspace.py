@@ -7,7 +7,7 @@ from resp import decode, quoted, shown
 DATABASES = 16
 # The whole value, by type.
 VALUE = {b'string': [(b'GET',)], b'list': [(b'LRANGE', b'0', b'-1')], b'set': [(b'SMEMBERS',)], b'hash': [(b'HGETALL',)],
-         b'zset': [(b'ZRANGE', b'0', b'-1', b'WITHSCORES')]}
+         b'zset': [(b'ZRANGE', b'0', b'-1', b'WITHSCORES')], b'stream': [(b'XRANGE', b'-', b'+')]}
 SCAN = {b'set': b'SSCAN', b'hash': b'HSCAN', b'zset': b'ZSCAN'}
 SCAN_OPTIONS = ([], [b'COUNT', b'3'], [b'MATCH', b'*:*', b'COUNT', b'1000'])
 
@@ -58,6 +58,8 @@ class Keyspaces:
         yield 'pttl', [b'PTTL', key]
         for command, *rest in VALUE.get(kind, ()):
             yield command.decode().lower(), [command, key, *rest]
+        if kind == b'stream':
+            yield 'xinfo|stream', [b'XINFO', b'STREAM', key, b'FULL', b'COUNT', b'0']
         yield f'digest-{kind.decode()}', [b'DEBUG', b'DIGEST-VALUE', key]
 
     def scan_difference(self, keys, types):

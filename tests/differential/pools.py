@@ -78,6 +78,26 @@ ODD_SORT_PATTERNS = [b'', b'*', b'->', b'hw:*->', b'hw:*->weight*', b'w:*w:*', b
 TIMEOUTS = [b'0.001', b'0.003', b'0.01', b'0.005', b'.002', b'1e-3', b'0x1p-8']
 ODD_TIMEOUTS = [b'-1', b'-0.5', b'nan', b'abc', b'', b'1e4933', b' 1', b'1 ', b'0.01x', b'inf', b'1e17', b'9223372036854775808']
 
+# The keys of the streams profile. To the last one entries come with IDs after those of all clocks: what a server
+# generates there does not depend on the time.
+STREAM_KEYS = [b'st:0', b'st:1', b'st:2']
+FUTURE_KEY = b'st:future'
+FUTURE_ID = b'99999999999999-0'
+FUTURE_ALLOWED = {'xadd', 'xrange', 'xrevrange', 'xlen', 'xread', 'xreadgroup', 'xdel', 'xtrim', 'xgroup|create', 'xgroup|destroy',
+                  'xgroup|createconsumer', 'xgroup|delconsumer', 'xack', 'xclaim', 'xautoclaim', 'xpending', 'xinfo|stream',
+                  'xinfo|groups', 'xinfo|consumers', 'type', 'exists', 'object|encoding'}
+GROUPS = [b'g:0', b'g:0', b'g:1', b'g:2']
+CONSUMERS = [b'alice', b'alice', b'bob', b'carol']
+ODD_NAMES = [b'', b'nobody', b'a b', b'\x00\xff\r\n', b'>']
+ODD_IDS = [b'0-0', b'0', b'0-1', b'18446744073709551615-18446744073709551615', b'18446744073709551615', b'18446744073709551616-0',
+           b'5-18446744073709551615', b'5-18446744073709551616', b'0-18446744073709551615', b'-', b'+', b'$', b'>', b'*', b'-1', b'1-', b'1--1', b'a-1',
+           b'1-a', b'1-*', b'', b'007-03', b'1.5', b'(1-1', b'(', b'(-', b'1' * 130, FUTURE_ID]
+# Either everything has been idle for so long or nothing has: what is claimed with an IDLE or TIME long ago.
+IDLE_TIMES = [b'0', b'0', b'0', b'3600000', b'100000000']
+LONG_AGO = [b'10000000', b'50000000', b'90000000', b'9000000000']
+STREAM_BLOCKS = [b'1', b'2', b'3']
+ODD_STREAM_BLOCKS = [b'-1', b'1.5', b'abc', b'', b'9223372036854775808']
+
 # Sizes at which encodings change, each round with its own; the first is the default and the one of strings.
 LIMITS = {
     'hash-max-listpack-entries': [512, 12, 12, 12, 0],
@@ -90,6 +110,8 @@ LIMITS = {
     'list-max-listpack-size': [-2, -2, 10, 10, -1, 3, 1],
     'list-compress-depth': [0, 0, 0, 1, 2],
     'hll-sparse-max-bytes': [3000, 3000, 3000, 200, 0],
+    'stream-node-max-entries': [100, 3, 5, 10, 0],
+    'stream-node-max-bytes': [4096, 4096, 4096, 150, 0],
 }
 # Limits that not every reference has.
 NEW_LIMITS = {'set-max-listpack-entries', 'set-max-listpack-value'}

@@ -137,7 +137,8 @@ class Comparison:
         print(f'{len(known)} commands: {" ".join(sorted(known))}')
         if undocumented:
             print(f'no arguments in our COMMAND DOCS, taken from the reference: {" ".join(undocumented)}')
-        self.generator = generate.Generator(seed, known, tokens)
+        version = tuple(map(int, reference.version().split('.')))
+        self.generator = generate.Generator(seed, known, tokens, version)
         self.profiles = [p for p in self.generator.profiles() if a.families in ('all', p)]
         if not self.profiles:
             raise SystemExit(f'no commands of {a.families}')

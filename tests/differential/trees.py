@@ -2,7 +2,8 @@
 import expected
 from resp import Error, mapping
 
-FAMILIES = ('string', 'bitmap', 'generic', 'connection', 'server', 'list', 'set', 'hash', 'sorted-set', 'geo', 'hyperloglog')
+FAMILIES = ('string', 'bitmap', 'generic', 'connection', 'server', 'list', 'set', 'hash', 'sorted-set', 'geo', 'hyperloglog',
+            'stream')
 
 
 def fetch_trees(ours, reference):
@@ -34,7 +35,7 @@ def names(connection):
     if isinstance(reply, Error):
         raise SystemExit(f'COMMAND LIST: {reply.decode()}')
     found = [name.decode().lower() for name in reply]
-    for container in ('client', 'command', 'config', 'latency', 'memory', 'object', 'slowlog'):
+    for container in ('client', 'command', 'config', 'latency', 'memory', 'object', 'slowlog', 'xgroup', 'xinfo'):
         found += subcommands(connection, container)
     return found
 

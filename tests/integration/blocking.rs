@@ -6,7 +6,7 @@ use crate::harness::{Server, wait_for};
 use crate::resp::{Client, Value};
 
 /// Sends a request that will wait, and returns once the server has parked the client.
-fn park(server: &Server, client: &mut Client, words: &str) {
+pub fn park(server: &Server, client: &mut Client, words: &str) {
     let before = server.info_number("blocked_clients");
     client.send(format!("{words}\r\n"));
     wait_for(Duration::from_secs(5), words, || {

@@ -8,12 +8,16 @@
 mod blocking;
 mod clients;
 mod config;
+mod dialogue;
 mod harness;
 mod hash_expiry;
 mod limits;
 mod maxmemory;
 mod misbehaving;
+mod multi;
 mod process;
 mod protocol;
 mod pubsub;
 mod resp;
+mod stream;
+mod tracking;

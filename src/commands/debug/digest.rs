@@ -10,9 +10,11 @@
 //! A list chains its elements. The others, which have no order of their own or whose order follows
 //! from what they hold, add a digest for each element: of a set its member alone; of a sorted set and
 //! of a hash one that chains the member and its score, or the field and its value, and has a marker
-//! added if the field is volatile.
+//! added if the field is volatile. A stream chains of each entry its ID, with a dot between the parts,
+//! and its fields and values; its groups do not count.
 
 use crate::data::listpack::Item;
+use crate::data::stream::{Stream, StreamId};
 use crate::keyspace::db::Keyspace;
 use crate::keyspace::entry::EntryRef;
 use crate::keyspace::hash::HashRef;
@@ -70,6 +72,7 @@ impl Digest {
                 });
             }
             Type::Hash => self.add_hash(entry.hash().expect(KIND)),
+            Type::Stream => self.chain_stream(entry.stream().expect(KIND)),
         }
         if entry.expiry().is_some() {
             self.add(b"!!expire!!");
@@ -93,6 +96,16 @@ impl Digest {
             }
             self.add(&of_field.0);
         });
+    }
+
+    fn chain_stream(&mut self, stream: &Stream) {
+        for entry in stream.log.range(StreamId::MIN, StreamId::MAX) {
+            self.chain(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+            for (name, value) in entry.fields() {
+                self.chain_item(name);
+                self.chain_item(value);
+            }
+        }
     }
 
     fn add_item(&mut self, item: Item<'_>) {
@@ -145,6 +158,7 @@ fn type_number(kind: Type) -> u32 {
         Type::Set => 2,
         Type::Zset => 3,
         Type::Hash => 4,
+        Type::Stream => 6,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::data::listpack::{Item, Listpack};
 use crate::data::quicklist::{QuickList, Stored};
+use crate::data::stream::Stream;
 use crate::keyspace::entry::EntryRef;
 use crate::keyspace::hash::HashRef;
 use crate::keyspace::list::ListRef;
@@ -103,7 +104,7 @@ pub fn table_figures(entry: EntryRef<'_>) -> Option<String> {
             HashRef::Table(fields) => fields.len(),
             HashRef::Pack(_) => return None,
         },
-        Type::String | Type::List => return None,
+        Type::String | Type::List | Type::Stream => return None,
     };
     Some(format!(
         "Hash table 0 stats (main hash table):\n number of elements: {elements}\n bytes: {}\n",
@@ -144,6 +145,11 @@ fn serialized_length(entry: EntryRef<'_>) -> usize {
                 hash.for_each(|field, value, _| length += item_length(field) + item_length(value));
             }
         }
+        Type::Stream => {
+            if let Some(stream) = entry.stream() {
+                length = stream_length(stream);
+            }
+        }
     }
     length
 }
@@ -157,6 +163,15 @@ fn nodes_length(list: &QuickList) -> usize {
     list.iter_nodes()
         .map(|node| CONTAINER + node_length(node.stored(), node.raw_len()))
         .sum()
+}
+
+/// The nodes with their IDs; the counters and groups behind them are left out.
+fn stream_length(stream: &Stream) -> usize {
+    const ID: usize = 1 + 16;
+    let node_length = |bytes: &[u8]| ID + header_length(bytes.len()) + bytes.len();
+    let nodes = stream.log.nodes();
+    header_length(stream.log.node_count())
+        + nodes.map(|(_, bytes)| node_length(bytes)).sum::<usize>()
 }
 
 fn item_length(item: Item<'_>) -> usize {

@@ -24,13 +24,16 @@ pub(super) fn clients(server: &Server, out: &mut Fields) {
         "blocked_clients",
         server.postponed.len() + server.blocked.clients(),
     );
-    out.zeros(&["tracking_clients"]);
+    out.add("tracking_clients", server.tracking.clients());
     out.add("pubsub_clients", server.pubsub.clients());
     out.add("watching_clients", server.watchers.clients());
     out.add("clients_in_timeout_table", server.blocked.timeouts());
     out.add("total_watched_keys", server.watchers.keys());
     out.add("total_blocking_keys", server.blocked.keys());
-    out.zeros(&["total_blocking_keys_on_nokey"]);
+    out.add(
+        "total_blocking_keys_on_nokey",
+        server.blocked.keys_not_to_be_lost(),
+    );
     let left_ms = |until: i64| until - server.now_ms();
     let (reason, actions, timeout_ms) = match server.pause.current() {
         Some((_, until)) if left_ms(until) <= 0 => ("none", "none", 0),
@@ -129,11 +132,9 @@ pub(super) fn stats(server: &Server, out: &mut Fields) {
         "active_defrag_key_misses",
     ]);
     out.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
-    out.zeros(&[
-        "tracking_total_keys",
-        "tracking_total_items",
-        "tracking_total_prefixes",
-    ]);
+    out.add("tracking_total_keys", server.tracking.keys());
+    out.add("tracking_total_items", server.tracking.items());
+    out.add("tracking_total_prefixes", server.tracking.prefixes());
     out.add("unexpected_error_replies", 0);
     out.add("total_error_replies", stats.errors);
     out.add("dump_payload_sanitizations", 0);
