@@ -162,6 +162,10 @@ pub fn subscribe(server: &mut Server, slot: Slot, kind: Kind, name: &[u8]) {
     }
     let entry = pubsub.topics_mut(kind).enter(topic, slot);
     let subscription = Subscription::new(kind, topic, entry);
+    if subscriptions.all.capacity() == 0 {
+        // Most clients that listen at all listen to one channel.
+        subscriptions.all.reserve_exact(1);
+    }
     subscriptions.all.insert(at, subscription);
     if client.unusual & unusual::SUBSCRIBED == 0 {
         client.set_unusual(unusual::SUBSCRIBED, true);

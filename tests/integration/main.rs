@@ -17,6 +17,7 @@ mod misbehaving;
 mod multi;
 mod process;
 mod protocol;
+mod pubsub;
 mod resp;
 mod stream;
 mod tracking;
