@@ -16,7 +16,8 @@
 //!   ([`members`](data::members), [`fields`](data::fields), [`sorted`](data::sorted), the last with a counted
 //!   B+ tree beside it), with one allocation an element. Small collections are runs of bytes, equal to
 //!   Redis's: the [`listpack`](data::listpack) and the [`intset`](data::intset); a big list is a
-//!   [`quicklist`](data::quicklist) of listpacks.
+//!   [`quicklist`](data::quicklist) of listpacks, and a [`stream`](data::stream) keeps its entries in listpacks
+//!   too, with its groups beside them.
 //! - [`keyspace`]: an [`entry`](keyspace::entry) is one allocation of header, expiry, key and value; a
 //!   [`db`](keyspace::db) is a table of entries; [`effects`](keyspace::effects) are what a command says
 //!   it did. A file a type ([`list`](keyspace::list), [`set`](keyspace::set), [`hash`](keyspace::hash),
@@ -45,8 +46,11 @@
 //!
 //! A handler that finds nothing may wish to wait: its client is parked under the keys it waits for
 //! ([`server::blocked`]), and whoever makes one of them come to be has its request run again, after their own.
-//! What the events of a command lead to is carried out in one place ([`server::reactions`]), and what other
-//! clients are sent because of it finds its place among their replies (`Server::deliveries`).
+//! What the events of a command lead to is carried out in one place ([`server::reactions`]): notifications are
+//! published ([`server::pubsub`]), watched keys are touched ([`server::watch`]), cached ones invalidated
+//! ([`server::tracking`]). What other clients are sent because of it finds its place among their replies
+//! (`Server::deliveries`). Inside MULTI the gate has a request queued; EXEC runs the queue through the same
+//! `exec::call` ([`server::multi`]).
 //!
 //! # Invariants
 //!
