@@ -72,13 +72,12 @@ impl Tracking {
 
     /// Whether the keys that the command in progress reads are remembered.
     fn remembers(&self) -> bool {
-        let Mode {
-            broadcast,
-            opt_in,
-            opt_out,
-            ..
-        } = self.mode;
-        !broadcast && !(opt_in && !self.caching) && !(opt_out && self.caching)
+        match self.mode {
+            mode if mode.broadcast => false,
+            mode if mode.opt_in => self.caching,
+            mode if mode.opt_out => !self.caching,
+            _ => true,
+        }
     }
 }
 
@@ -338,7 +337,8 @@ fn invalidate_key(server: &mut Server, key: &[u8], by: Option<Slot>) {
         let (slot, tracking) = (client.slot, client.tracking.as_ref());
         let is_told = tracking.is_some_and(|tracking| {
             let mode = tracking.mode;
-            !mode.broadcast && !(mode.no_loop && by == Some(slot))
+            let is_left_out = mode.no_loop && by == Some(slot);
+            !mode.broadcast && !is_left_out
         });
         if is_told {
             send(server, slot, &mut message, by == Some(slot));
