@@ -12,8 +12,8 @@
 //!   order, leaves them out and is flagged SAME_FIELDS.
 //! - `ms` and `seq` are the differences to the ID of the node, which is that of the entry that
 //!   opened it and stands outside. They wrap: `seq` is negative when `ms` has grown.
-//!   The IDs of entries that are not deleted ascend. A deleted one may be greater than those behind it,
-//!   since the last ID of a stream can be set back as far as the last entry that there is.
+//!   An ID is greater than those of all entries before it that are not deleted. Deleted ones may have
+//!   greater IDs, since the last ID of a stream can be set back as far as the last entry that there is.
 //! - `elements` counts those before it in the entry, so that a node can be read from its end.
 //!
 //! Everything here but [`Node::check`] trusts the bytes. Getting at an entry walks those before it.
@@ -401,7 +401,7 @@ impl<'a> Entries<'a> {
         if self.is_late(id) {
             let (mut rest, mut first) = (self.rest.clone(), None);
             while let Some(start) = self.last_start() {
-                if start.id < id && start.is_live() {
+                if start.id < id {
                     break;
                 }
                 first = Some(start.at);
@@ -423,14 +423,14 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// Steps over the entries behind an ID, which are the last ones, and deleted ones with them.
+    /// Steps over the entries behind an ID, which are the last ones.
     pub fn skip_back_to(&mut self, id: StreamId) {
         loop {
             let behind = self.rest.clone();
             let Some(start) = self.last_start() else {
                 return;
             };
-            if start.id <= id && start.is_live() {
+            if start.id <= id {
                 self.rest = behind;
                 return;
             }
@@ -646,8 +646,8 @@ pub enum Fault {
         /// How many are before it.
         index: u64,
     },
-    /// The ID of an entry that is not deleted is before that of the node, or not behind that of the
-    /// entry before it.
+    /// An ID is before that of the node, or not behind those of the entries before it that are not
+    /// deleted.
     Order {
         /// How many entries are before it.
         index: u64,
@@ -692,10 +692,11 @@ pub fn check(master: StreamId, bytes: &[u8]) -> Result<(), Fault> {
     let (mut index, mut marked, mut previous) = (0, 0, None);
     while items.front().is_some() {
         let (id, flags) = check_entry(master, names, &mut items).ok_or(Fault::Entry { index })?;
+        if id < master || previous.is_some_and(|previous| id <= previous) {
+            return Err(Fault::Order { index });
+        }
         if flags & DELETED != 0 {
             marked += 1;
-        } else if id < master || previous.is_some_and(|previous| id <= previous) {
-            return Err(Fault::Order { index });
         } else {
             previous = Some(id);
         }

@@ -843,6 +843,7 @@ fn checks_name_the_fault() {
     check("2 0 1 a 0  2 0 1 v 4  2 0 1 v 4", order(1));
     check("2 0 1 a 0  2 1 0 v 4  2 0 9 v 4", order(1));
     check("1 1 1 a 0  3 1 0 v 4  2 0 9 v 4", Ok(()));
+    check("1 1 1 a 0  2 1 0 v 4  3 0 9 v 4", order(1));
     let short = Err(Fault::Listpack(crate::data::listpack::Fault::Short));
     assert_eq!(node::check(id(5, 5), b""), short);
 }
