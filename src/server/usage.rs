@@ -14,7 +14,7 @@
 //! ```
 //! Which values are keys is no part of the text: it follows from the command's key specs.
 
-use crate::server::command::{Begin, Command, Find, KeySpec};
+use crate::server::command::{Begin, Command, Find, KeySpec, NOT_KEY};
 
 /// What an argument is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -385,6 +385,11 @@ fn mark_at(argument: &mut Argument, specs: &[KeySpec], at: i32) {
 
 /// Whether a spec makes the argument at a fixed place a key.
 fn finds(spec: &KeySpec, at: i32) -> bool {
+    // A channel is found as a key is, and is none.
+    spec.flags & NOT_KEY == 0 && reaches(spec, at)
+}
+
+fn reaches(spec: &KeySpec, at: i32) -> bool {
     match (spec.begin, spec.find) {
         (Begin::Index(from), Find::Range { last, step, .. }) => {
             at >= from && (last < 0 || at <= from + last) && (at - from) % step.max(1) == 0
