@@ -246,25 +246,41 @@ impl Node {
         mut while_true: impl FnMut(StreamId, u64) -> bool,
     ) -> u64 {
         let mut deleted = 0;
-        let mut entries = self.entries(master);
-        let mut from = entries.rest.front();
-        while let Some(at) = from {
-            entries = self.entries(master);
-            entries.rest = entries.pack.iter_from(at);
-            let start = entries.first_start().expect("an entry where one begins");
-            entries.rest.nth(start.elements());
-            from = entries.rest.front();
+        let mut next = self.entries(master).rest.front();
+        while let Some(at) = next {
+            let (start, behind) = self.read_at(master, at);
+            next = behind;
             if !start.is_live() {
                 continue;
             }
             if !while_true(start.id, deleted) {
                 break;
             }
+            let len = self.bytes().len();
             self.pack.replace_int(at, start.flags | DELETED);
             deleted += 1;
+            if self.bytes().len() != len {
+                // The flags were in a longer form than needed.
+                (_, next) = self.read_at(master, at);
+            }
         }
         self.note_deleted(deleted);
         deleted
+    }
+
+    /// How an entry begins, and where the next one is.
+    #[inline]
+    fn read_at(&self, master: StreamId, at: Pos) -> (Start, Option<Pos>) {
+        let mut entries = Entries {
+            pack: self.pack.as_ref(),
+            master,
+            names: self.names(),
+            rest: self.pack.as_ref().iter_from(at),
+        };
+        let start = entries.first_start();
+        let start = start.expect("an entry where one begins");
+        entries.rest.nth(start.elements());
+        (start, entries.rest.front())
     }
 
     /// Gives up room that it does not need: no entry will be added.

@@ -848,6 +848,28 @@ fn checks_name_the_fault() {
     assert_eq!(node::check(id(5, 5), b""), short);
 }
 
+/// Flags in eight bytes became shorter when they were changed, and a trim went on in the wrong place.
+#[test]
+fn flags_may_have_any_form() {
+    let mut bytes = vec![0, 0, 0, 0, 15, 0];
+    bytes.extend([2, 1, 0, 1, 1, 1, 0x81, b'a', 2, 0, 1]);
+    for n in 0..2 {
+        bytes.extend([0xf4, 2, 0, 0, 0, 0, 0, 0, 0, 9]);
+        bytes.extend([n, 1, 0, 1, 0x81, b'v', 2, 4, 1]);
+    }
+    bytes.push(0xff);
+    bytes[0] = bytes.len() as u8;
+    let mut log = Log::default();
+    assert_eq!(log.push_node(id(5, 5), bytes.clone()), Ok(()));
+    assert!(log.delete(id(5, 5)) && log.delete(id(6, 5)));
+    let mut log = Log::default();
+    assert_eq!(log.push_node(id(5, 5), bytes), Ok(()));
+    append(&mut log, id(7, 0), &["a", "1"], Limits::default());
+    run(&mut log, "trim MAXLEN 1", Limits::default());
+    assert_eq!((log.len(), log.first_id()), (1, id(7, 0)));
+    check_restored(&log);
+}
+
 /// The last ID can be set back behind deleted entries, whose places are then among greater IDs.
 #[test]
 fn ids_may_be_set_back_behind_deleted_entries() {
