@@ -232,6 +232,14 @@ def tame_streams(generator, name, argv):
     for at, word in enumerate(words[:-1]):
         if word == b'BLOCK' and argv[at + 1] not in STREAM_BLOCKS + ODD_STREAM_BLOCKS:
             argv[at + 1] = r.choice(STREAM_BLOCKS)
+    # The reference sets memory aside for as many entries as XAUTOCLAIM may claim, and refuses if it cannot.
+    for at, word in enumerate(words[:-1]):
+        if name == 'xautoclaim' and word == b'COUNT' and 10**6 < (as_integer(argv[at + 1]) or 0) <= (2**63 - 1) // 16:
+            argv[at + 1] = b'1000'
+    # Whether something has been idle for some milliseconds is for the clock to say.
+    idle = {'xclaim': 4, 'xautoclaim': 4, 'xpending': 4}.get(name)
+    if idle is not None and idle < len(argv) and 0 < (as_integer(argv[idle]) or 0) < 10**6:
+        argv[idle] = b'0'
     if generator.reference < (7, 2):
         tame_consumers(generator, name, argv)
     if name not in FUTURE_ALLOWED:

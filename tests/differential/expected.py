@@ -80,7 +80,6 @@ DIFFERENCES = [
     ('xinfo|*', 'stream', CLOCK + '; the nodes of a tree are its own; consumers have an active time since 7.2'),
     ('xpending', 'stream', CLOCK),
     ('xinfo|*', 'stream-progress', 'entries-read and lag are judged differently since 7.2 where a counter was given or entries were deleted'),
-    ('xautoclaim count', (r'\*3', r'-ERR Insufficient memory'), 'no memory is set aside for as many entries as may be claimed'),
     ('pfdebug', 'shape', 'a damaged value whose last opcode is cut off is not read beyond its end'),
     ('*', 'cut', 'what the reference quotes in an error text ends at its first NUL byte'),
     # What has changed since the reference's version, 7.0.
