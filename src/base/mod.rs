@@ -2,6 +2,8 @@
 
 pub mod alloc;
 pub mod clock;
+#[cfg(test)]
+pub mod fuzzing;
 pub mod glob;
 pub mod hash;
 pub mod longdouble;

@@ -1,8 +1,9 @@
 //! Intsets against bytes that Redis 7.0.15 made, against an ordered set, and against bytes that are
 //! none.
 
+use crate::base::fuzzing;
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use proptest::prelude::*;
 
@@ -225,19 +226,7 @@ proptest! {
 #[test]
 #[ignore = "runs for minutes"]
 fn fuzz_intset_check_for_minutes() {
-    let setting = |name| {
-        std::env::var(name)
-            .ok()
-            .and_then(|text| text.parse::<u64>().ok())
-    };
-    let seconds = setting("CINNABAR_FUZZ_SECONDS").unwrap_or(600);
-    let clock = std::time::UNIX_EPOCH
-        .elapsed()
-        .expect("the clock is past 1970")
-        .as_nanos() as u64;
-    let seed = setting("CINNABAR_FUZZ_SEED").unwrap_or(clock);
-    println!("CINNABAR_FUZZ_SEED={seed}");
-    let end = Instant::now() + Duration::from_secs(seconds);
+    let (seed, end) = fuzzing::plan();
     let (runs, accepted) = fuzz(seed, |runs| runs % 256 != 0 || Instant::now() < end);
     println!("{runs} runs, {accepted} accepted");
 }

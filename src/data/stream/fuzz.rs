@@ -1,7 +1,8 @@
 //! A fuzzer that knows the format: nodes in the right form, then elements changed, added, taken out and
 //! moved, or bytes damaged. What is refused must not panic, what is accepted must be safe to use.
 
-use std::time::{Duration, Instant};
+use crate::base::fuzzing;
+use std::time::Instant;
 
 use super::node::check;
 use super::{Keep, Limits, Log, StreamId, Trim};
@@ -12,19 +13,7 @@ use crate::data::listpack::ListpackBuf;
 #[test]
 #[ignore = "runs for minutes"]
 fn fuzz_stream_node_check_for_minutes() {
-    let setting = |name| {
-        std::env::var(name)
-            .ok()
-            .and_then(|text| text.parse::<u64>().ok())
-    };
-    let seconds = setting("CINNABAR_FUZZ_SECONDS").unwrap_or(600);
-    let clock = std::time::UNIX_EPOCH
-        .elapsed()
-        .expect("the clock is past 1970")
-        .as_nanos() as u64;
-    let seed = setting("CINNABAR_FUZZ_SEED").unwrap_or(clock);
-    println!("CINNABAR_FUZZ_SEED={seed}");
-    let end = Instant::now() + Duration::from_secs(seconds);
+    let (seed, end) = fuzzing::plan();
     let (runs, accepted) = fuzz(seed, |runs| runs % 256 != 0 || Instant::now() < end);
     println!("{runs} runs, {accepted} accepted");
 }

@@ -1,7 +1,8 @@
 //! A fuzzer that knows the protocol: right frames, then damage, then reads cut anywhere. Nothing
 //! may panic, every promise that `feed` checks holds, and the cuts make no difference.
 
-use std::time::{Duration, Instant};
+use crate::base::fuzzing;
+use std::time::Instant;
 
 use super::Limits;
 use super::tests::{encode, feed};
@@ -11,20 +12,8 @@ use super::tests::{encode, feed};
 #[test]
 #[ignore = "runs for minutes"]
 fn fuzz_request_parser_for_minutes() {
-    let setting = |name| {
-        std::env::var(name)
-            .ok()
-            .and_then(|text| text.parse::<u64>().ok())
-    };
-    let seconds = setting("CINNABAR_FUZZ_SECONDS").unwrap_or(600);
-    let clock = std::time::UNIX_EPOCH
-        .elapsed()
-        .expect("the clock is past 1970")
-        .as_nanos() as u64;
-    let seed = setting("CINNABAR_FUZZ_SEED").unwrap_or(clock);
-    println!("CINNABAR_FUZZ_SEED={seed}");
+    let (seed, end) = fuzzing::plan();
     let mut random = Random(seed);
-    let end = Instant::now() + Duration::from_secs(seconds);
     let (mut runs, mut requests, mut errors) = (0u64, 0u64, 0u64);
     while runs % 256 != 0 || Instant::now() < end {
         let stream = random.stream();
