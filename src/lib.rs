@@ -70,7 +70,9 @@ pub mod commands;
 pub mod data;
 pub mod keyspace;
 pub mod net;
+pub mod persist;
 pub mod resp;
+pub mod script;
 pub mod server;
 
 #[global_allocator]

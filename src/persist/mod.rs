@@ -1,0 +1,1 @@
+//! What survives the process: snapshots in the RDB format, and the append-only file.

@@ -1,0 +1,1 @@
+//! The Lua engine: sandbox, conversions, libraries, functions.
