@@ -25,6 +25,7 @@ use crate::server::{gate, propagate};
 use std::collections::VecDeque;
 use std::io;
 
+pub mod replay;
 pub mod rewrite;
 
 /// Under `everysec`, how long the disk may be busy before it is written to nevertheless.

@@ -11,6 +11,7 @@ use crate::resp::encode;
 use crate::resp::request::Argv;
 use crate::server::client::Slot;
 use crate::server::command::{MAY_REPLICATE, WRITE};
+use crate::server::gate;
 use crate::server::registry::CommandId;
 use crate::server::state::Server;
 
@@ -105,7 +106,8 @@ impl CommandStream {
 
 /// Brings what depends on whether anybody repeats commands up to date.
 pub fn note_consumers(server: &mut Server) {
-    let propagating = server.aof.is_recording();
+    let loading = server.unusual & gate::unusual::LOADING != 0;
+    let propagating = server.aof.is_recording() && !loading;
     server.effects.set_propagating(propagating);
 }
 

@@ -323,6 +323,11 @@ impl Server {
             stats: &mut self.stats.keyspace,
             config: &self.config,
             now_ms: self.time.now_ms,
+            horizon_ms: if self.unusual & gate::unusual::LOADING == 0 {
+                self.time.now_ms
+            } else {
+                i64::MIN
+            },
             access: self.time.access,
             delete_expired: self.unusual & gate::unusual::PAUSED == 0,
             hashes,
