@@ -33,6 +33,8 @@ pub static FAMILIES: &[&[Command]] = &[
     super::lolwut::COMMANDS,
     super::flush::COMMANDS,
     super::debug::COMMANDS,
+    super::aof::COMMANDS,
+    super::waiting::COMMANDS,
 ];
 
 /// Whether there is a command of this name, in any case.

@@ -1,5 +1,6 @@
 //! The commands, a file a family: a table of entries, and their handlers.
 
+mod aof;
 mod args;
 mod bitfield;
 mod bitmap;
@@ -38,6 +39,7 @@ mod table_tests;
 #[cfg(test)]
 mod testing;
 mod transactions;
+mod waiting;
 mod zset;
 
 pub use families::{FAMILIES, exists};

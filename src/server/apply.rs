@@ -7,7 +7,7 @@ use crate::server::config::{
     Apply, Choice, LogLevel, OomScoreAdj, RewriteOptions, SetContext, SetError, rewrite_file,
 };
 use crate::server::state::Server;
-use crate::server::{crash, gate, log, reactions, supervise};
+use crate::server::{aof, crash, gate, log, reactions, supervise};
 
 impl Server {
     /// Brings everything in line with the configuration that the server starts with.
@@ -78,6 +78,19 @@ impl Server {
         }
     }
 
+    fn turn_aof_on_or_off(&mut self) -> Result<(), String> {
+        let is_off = self.aof.state() == aof::State::Off;
+        if self.config.appendonly == !is_off {
+            return Ok(());
+        }
+        if is_off {
+            return aof::rewrite::turn_on(self)
+                .map_err(|_| "Unable to turn on AOF. Check server logs.".into());
+        }
+        aof::stop(self);
+        Ok(())
+    }
+
     /// Carries out a change that CONFIG SET made to `config`. On an error the caller takes the change
     /// back and applies it again.
     fn apply(&mut self, apply: Apply) -> Result<(), String> {
@@ -103,6 +116,11 @@ impl Server {
                 self.eviction_is_due = self.config.maxmemory != 0;
                 Ok(())
             }
+            Apply::AofGarbage => {
+                aof::rewrite::remove_history(self);
+                Ok(())
+            }
+            Apply::Appendonly => self.turn_aof_on_or_off(),
             Apply::Events => {
                 reactions::note_listeners(self);
                 Ok(())
@@ -115,9 +133,7 @@ impl Server {
                 Ok(())
             }
             Apply::None
-            | Apply::AofGarbage
             | Apply::Appendfsync
-            | Apply::Appendonly
             | Apply::ClientEviction
             | Apply::Cluster
             | Apply::Defrag

@@ -2,7 +2,7 @@
 
 use crate::base::rng::Rng;
 use crate::keyspace::db::{Db, Expiry, Key, Keyspace};
-use crate::keyspace::effects::{Class, Effects, Wait};
+use crate::keyspace::effects::{AtEnd, Class, Effects, Wait};
 use crate::keyspace::entry::EntryRef;
 use crate::keyspace::value::{Collection, NewValue, Type};
 use crate::resp::error::{self, ErrorReply};
@@ -369,6 +369,7 @@ impl DataCx<'_> {
             kind,
             timeout_us,
             on_loss: false,
+            at_end: AtEnd::NullArray,
             settled: Vec::new(),
         });
     }

@@ -15,10 +15,11 @@ use crate::server::gate;
 use crate::server::registry::{CommandId, Resolved};
 use crate::server::state::Server;
 use std::fs::File;
+use std::io::{Chain, Cursor, Read};
 
 /// A file whose commands are being run.
 pub struct Replay {
-    reader: CommandReader<File>,
+    reader: CommandReader<Chain<Cursor<Vec<u8>>, File>>,
     slot: Slot,
     reply: Reply,
     /// The commands of a transaction that has not come to its end.
@@ -37,11 +38,18 @@ pub enum Fault {
 }
 
 impl Replay {
-    /// Runs what `file`, which stands at `offset`, has from there on. Where checksums are, they are looked
-    /// at if `checks` says so.
-    pub fn new(server: &mut Server, file: File, offset: u64, checks: bool) -> Replay {
+    /// Runs what lies from `offset` of a file on: bytes that were read from it already, and what it has behind
+    /// them. Where checksums are, they are looked at if `checks` says so.
+    pub fn new(
+        server: &mut Server,
+        read: Vec<u8>,
+        file: File,
+        offset: u64,
+        checks: bool,
+    ) -> Replay {
+        let source = Cursor::new(read).chain(file);
         Replay {
-            reader: CommandReader::new(file, offset, checks),
+            reader: CommandReader::new(source, offset, checks),
             slot: server.clients.add_internal(),
             reply: Reply::new(),
             transaction: None,
