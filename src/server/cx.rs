@@ -92,6 +92,9 @@ pub struct DataCx<'a> {
     pub config: &'a Config,
     /// Milliseconds of the Unix clock; the same for the whole command.
     pub now_ms: i64,
+    /// What expires at this time or before has expired: `now_ms`, but nothing has while a file is replayed,
+    /// whose commands come from a time when it had not.
+    pub horizon_ms: i64,
     /// What used keys' access clocks are set to.
     pub access: AccessClock,
     /// Whether keys are used without leaving a mark (CLIENT NO-TOUCH).
@@ -194,7 +197,7 @@ impl DataCx<'_> {
     pub fn find_in(&mut self, db: usize, key: Key<'_>) -> Option<Place> {
         let place = self.keyspace.db(db).find(key)?;
         match self.keyspace.db(db).entry(place).expiry() {
-            Some(at) if at <= self.now_ms => {
+            Some(at) if at <= self.horizon_ms => {
                 self.expire(db, key, place);
                 None
             }
