@@ -17,7 +17,7 @@ pub static COMMANDS: &[Command] = &[
         .group(G)
         .since("3.0.0")
         .flags(BLOCKING)
-        .category(CONNECTION)
+        .categories(CAT_CONNECTION)
         .doc(
             "Waits until replicas have what this connection wrote.",
             "O(1)",
@@ -28,7 +28,7 @@ pub static COMMANDS: &[Command] = &[
         .group(G)
         .since("7.2.0")
         .flags(BLOCKING)
-        .category(CONNECTION)
+        .categories(CAT_CONNECTION)
         .doc(
             "Waits until what this connection wrote is on the disk, here and with replicas.",
             "O(1)",

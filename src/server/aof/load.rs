@@ -5,8 +5,7 @@ use super::{State, names, note_config, rewrite};
 use crate::persist::aof::appender::Appender;
 use crate::persist::aof::manifest::{Kind, Manifest, ManifestError, Names, Part};
 use crate::persist::aof::reader::ReadError;
-use crate::persist::rdb::{Loader, Step};
-use crate::server::loading;
+use crate::server::loading::{Expired, Failed, Progress, Snapshot, Source};
 use crate::server::state::Server;
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -15,39 +14,30 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tracing::{info, warn};
 
+/// Bytes of commands between two looks at the clock.
+const PIECE_BYTES: u64 = 16 << 10;
+
 /// The append-only file being read.
 pub struct Load {
     left: VecDeque<Part>,
     names: Names,
     current: Option<Current>,
-    /// Bytes of the parts that were read to their ends, and of all.
+    /// Bytes of the parts that were read to their ends.
     bytes_before: u64,
     bytes_total: u64,
-    began: Instant,
-    part_began: Instant,
 }
 
 struct Current {
     part: Part,
     path: PathBuf,
     bytes: u64,
-    /// Where the commands begin behind a snapshot.
-    offset: u64,
+    began: Instant,
     form: Form,
 }
 
 enum Form {
-    Snapshot(Box<Loader<File>>),
+    Snapshot(Box<Snapshot>),
     Commands(Replay),
-}
-
-/// What a step has come to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Progress {
-    /// There is more to read.
-    More,
-    /// All is read.
-    Done,
 }
 
 /// Takes note of what the manifest says, whether or not the file is in use. A fault is one that the server
@@ -74,61 +64,37 @@ impl Load {
     pub fn begin(server: &mut Server) -> Result<Option<Load>, String> {
         adopt_old_file(server)?;
         let names = server.aof.names.clone();
-        let parts: VecDeque<Part> = server.aof.manifest.parts().cloned().collect();
-        if parts.is_empty() {
+        let left: VecDeque<Part> = server.aof.manifest.parts().cloned().collect();
+        if left.is_empty() {
             return Ok(None);
         }
         let mut bytes_total = 0;
-        for part in &parts {
-            let path = names.path(&part.name);
-            let metadata = fs::metadata(&path).map_err(|e| {
-                format!("Fatal error: can't open the append log file {} for reading: {}", part.name, super::plain(&e))
-            })?;
-            bytes_total += metadata.len();
+        for part in &left {
+            let metadata = fs::metadata(names.path(&part.name));
+            bytes_total += metadata.map_err(|e| cannot_open(part, &e))?.len();
         }
         Ok(Some(Load {
-            left: parts,
+            left,
             names,
             current: None,
             bytes_before: 0,
             bytes_total,
-            began: Instant::now(),
-            part_began: Instant::now(),
         }))
     }
 
-    /// Bytes of all parts.
-    pub fn bytes_total(&self) -> u64 {
-        self.bytes_total
-    }
-
-    /// Bytes read so far.
-    pub fn bytes_read(&self) -> u64 {
-        let current = self.current.as_ref();
-        self.bytes_before
-            + current.map_or(0, |current| match &current.form {
-                Form::Snapshot(loader) => loader.offset(),
-                Form::Commands(replay) => replay.offset(),
-            })
-    }
-
-    /// Reads about so many bytes more. A fault is one that the server does not go on with.
-    pub fn step(&mut self, server: &mut Server, bytes: u64) -> Result<Progress, String> {
+    fn go_on(&mut self, server: &mut Server) -> Result<Progress, String> {
         let Some(current) = &mut self.current else {
             return self.open_next(server);
         };
         let name = &current.part.name;
         let is_over = match &mut current.form {
-            Form::Snapshot(loader) => match loader.step(&mut server.keyspace, bytes) {
-                Ok(Step::More) => false,
-                Ok(Step::Done(_)) => true,
-                Err(e) => {
-                    return Err(format!(
-                        "Error reading the RDB base file {name}, AOF loading aborted: {e}"
-                    ));
+            Form::Snapshot(snapshot) => match snapshot.step(server) {
+                Ok(progress) => progress == Progress::Done,
+                Err(Failed) => {
+                    return Err(format!("Error reading the RDB base file {name}, AOF loading aborted"));
                 }
             },
-            Form::Commands(replay) => match replay.step(server, bytes) {
+            Form::Commands(replay) => match replay.step(server, PIECE_BYTES) {
                 Ok(more) => !more,
                 Err(fault) => {
                     let is_last = self.left.is_empty();
@@ -138,40 +104,29 @@ impl Load {
             },
         };
         if is_over {
-            self.finish_form(server)?;
+            self.finish_form(server);
         }
         Ok(Progress::More)
     }
 
-    /// Gives the rest up.
-    pub fn abandon(self, server: &mut Server) {
-        if let Some(Current {
-            form: Form::Commands(replay),
-            ..
-        }) = self.current
-        {
-            replay.finish(server);
-        }
-    }
-
     fn open_next(&mut self, server: &mut Server) -> Result<Progress, String> {
         let Some(part) = self.left.pop_front() else {
-            let seconds = self.began.elapsed().as_secs_f64();
-            info!("DB loaded from append only file: {seconds:.3} seconds");
             return Ok(Progress::Done);
         };
-        self.part_began = Instant::now();
         let path = self.names.path(&part.name);
-        let cannot = |e: io::Error| {
-            let why = super::plain(&e);
-            format!("Fatal error: can't open the append log file {} for reading: {why}", part.name)
-        };
-        let mut file = File::open(&path).map_err(cannot)?;
-        let bytes = file.metadata().map_err(cannot)?.len();
-        let form = if is_snapshot(&mut file).map_err(cannot)? {
-            info!("Reading RDB base file on AOF loading...");
-            let options = loading::options(server, Some(bytes));
-            Form::Snapshot(Box::new(Loader::new(file, options)))
+        let opened = File::open(&path).and_then(|mut file| {
+            let bytes = file.metadata()?.len();
+            let is_snapshot = is_snapshot(&mut file)?;
+            Ok((file, bytes, is_snapshot))
+        });
+        let (file, bytes, is_snapshot) = opened.map_err(|e| cannot_open(&part, &e))?;
+        let form = if is_snapshot {
+            if part.name == self.names.stem {
+                info!("Reading RDB preamble from AOF file...");
+            } else {
+                info!("Reading RDB base file on AOF loading...");
+            }
+            Form::Snapshot(Box::new(Snapshot::new(server, file, bytes, Expired::Kept)))
         } else {
             let checks = server.config.aof_checksum;
             Form::Commands(Replay::new(server, Vec::new(), file, 0, checks))
@@ -180,24 +135,22 @@ impl Load {
             part,
             path,
             bytes,
-            offset: 0,
+            began: Instant::now(),
             form,
         });
         Ok(Progress::More)
     }
 
     /// Goes on behind what was read to its end: with the commands behind a snapshot, or the next part.
-    fn finish_form(&mut self, server: &mut Server) -> Result<(), String> {
+    fn finish_form(&mut self, server: &mut Server) {
         let current = self.current.take().expect("a part is being read");
         match current.form {
-            Form::Snapshot(loader) => {
-                loading::take_functions(server, loader.functions())?;
-                let offset = loader.offset();
-                let (rest, file) = loader.into_rest();
+            Form::Snapshot(snapshot) => {
+                let offset = snapshot.offset();
+                let (rest, file) = snapshot.into_rest();
                 let checks = server.config.aof_checksum;
                 self.current = Some(Current {
                     form: Form::Commands(Replay::new(server, rest, file, offset, checks)),
-                    offset,
                     ..current
                 });
             }
@@ -208,15 +161,41 @@ impl Load {
                     Kind::Base => "base",
                     _ => "incr",
                 };
-                if current.bytes > current.offset || current.offset > 0 {
-                    let seconds = self.part_began.elapsed().as_secs_f64();
-                    let name = &current.part.name;
+                if current.bytes > 0 {
+                    let (name, took) = (&current.part.name, current.began.elapsed());
+                    let seconds = took.as_secs_f64();
                     info!("DB loaded from {kind} file {name}: {seconds:.3} seconds");
                 }
             }
         }
-        Ok(())
     }
+}
+
+impl Source for Load {
+    fn step(&mut self, server: &mut Server) -> Result<Progress, Failed> {
+        self.go_on(server).map_err(|reason| {
+            warn!("{reason}");
+            Failed
+        })
+    }
+
+    fn total(&self) -> u64 {
+        self.bytes_total
+    }
+
+    fn offset(&self) -> u64 {
+        let current = self.current.as_ref();
+        self.bytes_before
+            + current.map_or(0, |current| match &current.form {
+                Form::Snapshot(snapshot) => snapshot.offset(),
+                Form::Commands(replay) => replay.offset(),
+            })
+    }
+}
+
+fn cannot_open(part: &Part, error: &io::Error) -> String {
+    let (name, why) = (&part.name, super::plain(error));
+    format!("Fatal error: can't open the append log file {name} for reading: {why}")
 }
 
 /// Whether a file begins with a snapshot; it stands at its beginning afterwards.
