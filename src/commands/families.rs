@@ -24,6 +24,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::connection::COMMANDS,
     super::pubsub::COMMANDS,
     super::server::COMMANDS,
+    super::persistence::COMMANDS,
     super::config::COMMANDS,
     super::command::COMMANDS,
     super::slowlog::COMMANDS,

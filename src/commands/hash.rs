@@ -405,8 +405,8 @@ fn hmget(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 fn hexists(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
-    let value =
-        place.and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms).get(argv.at(2)));
+    let value = place
+        .and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms).get(argv.at(2)));
     let is_there = value.is_some();
     cx.reply.int(is_there.into());
     Ok(())
@@ -414,8 +414,8 @@ fn hexists(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 fn hstrlen(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
-    let value =
-        place.and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms).get(argv.at(2)));
+    let value = place
+        .and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms).get(argv.at(2)));
     let len = value.map_or(0, Item::len);
     cx.reply.int(len as i64);
     Ok(())

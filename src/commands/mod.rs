@@ -25,6 +25,7 @@ mod lolwut;
 mod memory;
 mod module;
 mod object;
+mod persistence;
 mod pubsub;
 mod scan;
 mod scan_options;

@@ -16,7 +16,7 @@ impl Server {
             self.commands.rename(&renamed.from, &renamed.to)?;
         }
         self.note_config();
-        self.apply_title();
+        self.show_title(&self.name);
         self.apply_oom_score()
     }
 
@@ -57,7 +57,7 @@ impl Server {
         }
         self.note_config();
         // It may name the address.
-        self.apply_title();
+        self.show_title(&self.name);
         Ok(())
     }
 
@@ -158,15 +158,15 @@ impl Server {
         self.keyspace.lazyfree.reset_stats();
     }
 
-    /// Shows in the process title what `proc-title-template` says.
-    fn apply_title(&self) {
+    /// Shows in the process title what `proc-title-template` says, for a process of this name.
+    pub fn show_title(&self, name_of_process: &str) {
         let config = &self.config;
         if !config.set_proc_title {
             return;
         }
         let value = |name: &str| {
             Some(match name {
-                "title" => self.name.clone(),
+                "title" => name_of_process.to_string(),
                 "listen-addr" if config.port == 0 => config.unixsocket.to_text(),
                 "listen-addr" => {
                     let host = config.bind.first().map_or("*", String::as_str);
@@ -214,11 +214,21 @@ impl Server {
 
     /// Tells the kernel how ready to be to kill this process; nothing is touched before a configuration asks for it.
     fn apply_oom_score(&mut self) -> Result<(), String> {
+        let [ours, ..] = self.config.oom_score_adj_values;
+        self.set_oom_score(ours)
+    }
+
+    /// The same for a child that we are, which is the first to go.
+    pub fn apply_oom_score_of_child(&mut self) -> Result<(), String> {
+        let [.., childs] = self.config.oom_score_adj_values;
+        self.set_oom_score(childs)
+    }
+
+    fn set_oom_score(&mut self, ours: i32) -> Result<(), String> {
         let failed = |e: std::io::Error| {
             tracing::warn!("The oom score can't be set: {e}");
             e.to_string()
         };
-        let [ours, ..] = self.config.oom_score_adj_values;
         let before = match (self.config.oom_score_adj, self.oom_score_before) {
             (OomScoreAdj::No, None) => return Ok(()),
             (OomScoreAdj::No, Some(before)) => {
@@ -249,7 +259,7 @@ impl Server {
 }
 
 /// An error of the system in its own words, without its number.
-fn plain(e: &std::io::Error) -> String {
+pub fn plain(e: &std::io::Error) -> String {
     let text = e.to_string();
     match text.rsplit_once(" (os error ") {
         Some((words, _)) => words.to_string(),

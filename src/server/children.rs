@@ -17,9 +17,8 @@ use crate::base::sys::{self, DISMISSAL_SIGNAL, Ended};
 use crate::server::log::{self, Role};
 use crate::server::state::Server;
 use crate::server::supervise;
-use std::fmt::Write as _;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// What a child is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +118,9 @@ impl Children {
 
     /// Whether a child of this kind runs.
     pub fn is(&self, kind: Kind) -> bool {
-        self.running.as_ref().is_some_and(|child| child.kind == kind)
+        self.running
+            .as_ref()
+            .is_some_and(|child| child.kind == kind)
     }
 
     /// Whether a child writes a snapshot.
@@ -144,7 +145,9 @@ impl Children {
 
     /// How far the child is; all zero if none runs.
     pub fn progress(&self) -> Progress {
-        self.running.as_ref().map_or_else(Progress::default, |child| child.progress)
+        self.running
+            .as_ref()
+            .map_or_else(Progress::default, |child| child.progress)
     }
 }
 
@@ -164,6 +167,8 @@ pub fn spawn(
     if let Some(listening) = &server.listening {
         unwanted.extend(listening());
     }
+    // While it held this end too, a child would not notice that its parent has died.
+    unwanted.push(pipe.as_raw_fd());
     let keys_total = server.keyspace.iter().map(|db| db.len() as u64).sum();
     let began_us = clock::mono_us();
     let forked = sys::fork_and_run(&unwanted, || {
@@ -337,33 +342,36 @@ impl Reporter {
         if measured && self.cow.now > 0 {
             tracing::debug!("Fork CoW for {}: {}", self.kind.name(), self.cow.text());
         }
-        self.send(format_args!("p {keys} {}", self.cow.now))
+        self.send(format!("p {keys} {}", self.cow.now))
     }
 
     /// Whether the parent is still there.
     pub fn is_heard(&mut self) -> bool {
-        self.send(format_args!("c {}", self.cow.now))
+        self.send(format!("c {}", self.cow.now))
     }
 
     /// Says why the work fails.
     pub fn fail(&mut self, reason: &str) {
         /// What a pipe takes in one piece, and more than anybody reads.
         const LENGTH_MAX: usize = 1_000;
-        let line: String = reason.replace('\n', " ").chars().take(LENGTH_MAX / 4).collect();
-        self.send(format_args!("e {line}"));
+        let line: String = reason
+            .replace('\n', " ")
+            .chars()
+            .take(LENGTH_MAX / 4)
+            .collect();
+        self.send(format!("e {line}"));
     }
 
     /// The work is done: what it has cost.
     fn finish(&mut self) {
         self.cow.measure();
         tracing::info!("Fork CoW for {}: {}", self.kind.name(), self.cow.text());
-        self.send(format_args!("c {}", self.cow.peak));
+        self.send(format!("c {}", self.cow.peak));
     }
 
-    fn send(&mut self, line: std::fmt::Arguments<'_>) -> bool {
-        let mut text = String::new();
-        writeln!(text, "{line}").expect("a string takes what is written");
-        match self.pipe.write_all(text.as_bytes()) {
+    fn send(&mut self, mut line: String) -> bool {
+        line.push('\n');
+        match self.pipe.write_all(line.as_bytes()) {
             Ok(()) => true,
             // A parent that is busy does not need every report.
             Err(e) => e.kind() == io::ErrorKind::WouldBlock,
@@ -387,8 +395,8 @@ impl CowMeter {
     const SHARE: u64 = 100;
 
     fn measure_if_cheap(&mut self) -> bool {
-        let due = self.count == 0
-            || clock::mono_us() - self.measured_us > self.cost_us * Self::SHARE;
+        let due =
+            self.count == 0 || clock::mono_us() - self.measured_us > self.cost_us * Self::SHARE;
         if due {
             self.measure();
         }
@@ -443,7 +451,9 @@ mod tests {
         writer.write_all(b"p 7 4096\np 9 1").unwrap();
         child.read_reports();
         assert_eq!((child.progress.keys, child.progress.cow), (7, 4096));
-        writer.write_all(b"00\nnonsense\ne disk full: no room\n").unwrap();
+        writer
+            .write_all(b"00\nnonsense\ne disk full: no room\n")
+            .unwrap();
         child.read_reports();
         assert_eq!((child.progress.keys, child.progress.cow), (9, 100));
         assert_eq!(child.progress.cow_peak, 4096);

@@ -120,13 +120,7 @@ pub fn call(
 }
 
 /// Runs a command that ran before, from a file: nothing is counted, and nobody is told.
-pub fn replay(
-    server: &mut Server,
-    reply: &mut Reply,
-    slot: Slot,
-    id: CommandId,
-    argv: Argv<'_>,
-) {
+pub fn replay(server: &mut Server, reply: &mut Reply, slot: Slot, id: CommandId, argv: Argv<'_>) {
     let outer = crash::enter_command(&server.commands.get(id).command.name, argv.len(), 0);
     // What it could not do then it cannot do now.
     let _ = handle(server, reply, slot, id, argv, KeyHashes::default());

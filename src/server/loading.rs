@@ -11,6 +11,7 @@ use crate::keyspace::{hash, set, zset};
 use crate::persist::rdb::{self, LoadError, LoadOptions, Loaded, Loader};
 use crate::server::config::Config;
 use crate::server::gate;
+use crate::server::propagate;
 use crate::server::state::{Server, Shutdown};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -74,13 +75,10 @@ impl Loading {
 }
 
 /// Begins to load these sources, one after the other, into the present data set.
-pub fn begin(
-    server: &mut Server,
-    sources: Vec<Box<dyn Source>>,
-    on_done: fn(&mut Server, f64),
-) {
+pub fn begin(server: &mut Server, sources: Vec<Box<dyn Source>>, on_done: fn(&mut Server, f64)) {
     let now_ms = clock::unix_us() / 1000;
     server.set_unusual(gate::unusual::LOADING, true);
+    propagate::note_consumers(server);
     server.loading = Some(Box::new(Loading {
         total_bytes: sources.iter().map(|source| source.total()).sum(),
         sources: sources.into(),
@@ -173,6 +171,7 @@ fn advance(server: &mut Server) -> Result<Progress, Failed> {
 
 fn end(server: &mut Server, loading: &Loading, is_whole: bool) {
     server.set_unusual(gate::unusual::LOADING, false);
+    propagate::note_consumers(server);
     server.eviction_is_due = server.config.maxmemory != 0;
     if is_whole {
         let seconds = (clock::mono_us() - loading.began_us) as f64 / 1e6;
@@ -267,7 +266,7 @@ impl Snapshot {
     }
 
     /// Logs what the snapshot says of itself, once that was read.
-    fn introduce(&mut self) {
+    fn introduce(&mut self, server: &mut Server) {
         let field = |name: &str| {
             let fields = self.loader.aux().iter();
             let mut found = fields.filter(|(known, _)| **known == *name.as_bytes());
@@ -287,6 +286,7 @@ impl Snapshot {
             let mib = bytes as f64 / f64::from(1 << 20);
             tracing::info!("RDB memory usage when created {mib:.2} Mb");
         }
+        server.snapshots.memory_when_written = number("used-mem").unwrap_or(0);
         self.is_introduced = true;
     }
 }
@@ -297,7 +297,7 @@ impl Source for Snapshot {
         let keys_before = if delay != 0 { count_keys(server) } else { 0 };
         let outcome = self.loader.step(&mut server.keyspace, PIECE_BYTES);
         if !self.is_introduced {
-            self.introduce();
+            self.introduce(server);
         }
         if delay != 0 {
             wait_for_keys(count_keys(server) - keys_before, delay);

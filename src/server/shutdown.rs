@@ -2,6 +2,7 @@
 
 use crate::base::sys;
 use crate::server::children;
+use crate::server::client::Slot;
 use crate::server::config::shutdown as flags;
 use crate::server::snapshot;
 use crate::server::state::{Server, Shutdown};
@@ -12,17 +13,25 @@ pub struct Refused;
 
 /// Ends the server after what `wanted` (bits of [`flags`]) and the configuration say is to be saved, or goes on
 /// running if that fails and no force is to be used.
-pub fn begin(server: &mut Server, wanted: u32) -> Result<(), Refused> {
+pub fn begin(server: &mut Server, wanted: u32, by: Option<Slot>) -> Result<(), Refused> {
     // What is half loaded must not replace the whole.
     let wanted = if server.loading.is_some() {
         wanted & !flags::SAVE | flags::NOSAVE
     } else {
         wanted
     };
-    tracing::info!("User requested shutdown...");
+    match by {
+        Some(slot) => {
+            let client = server.describe(slot);
+            tracing::info!("User requested shutdown... (user request from '{client}')");
+        }
+        None => tracing::info!("User requested shutdown..."),
+    }
+    server.supervisor.stopping();
     if let Err(reason) = settle(server, wanted) {
         if wanted & flags::FORCE == 0 {
             tracing::warn!("{reason}, can't exit.");
+            server.supervisor.status(&format!("{reason}, can't exit."));
             tracing::warn!(
                 "Errors trying to shut down the server. Check the logs for more information."
             );
@@ -45,6 +54,7 @@ fn settle(server: &mut Server, wanted: u32) -> Result<(), &'static str> {
     let is_usual = !server.config.save.is_empty() && wanted & flags::NOSAVE == 0;
     if is_wanted || is_usual {
         tracing::info!("Saving the final RDB snapshot before exiting.");
+        server.supervisor.status("Saving the final RDB snapshot");
         snapshot::save(server).map_err(|_| "Error trying to save the DB")?;
     }
     Ok(())

@@ -48,6 +48,8 @@ pub struct Snapshots {
     pub loaded: u64,
     /// Keys of it that had expired.
     pub loaded_expired: u64,
+    /// The memory that the data of the last snapshot took where it was written; 0 if that is not known.
+    pub memory_when_written: i64,
     /// The function libraries of the snapshot that was loaded, to be written back.
     pub functions: Vec<Box<[u8]>>,
 }
@@ -66,6 +68,7 @@ impl Snapshots {
             dirty_at_fork: 0,
             loaded: 0,
             loaded_expired: 0,
+            memory_when_written: 0,
             functions: Vec::new(),
         }
     }
@@ -94,8 +97,11 @@ pub fn begin(server: &mut Server) -> Result<(), Failed> {
     server.snapshots.begun += 1;
     server.snapshots.tried_s = now_s();
     server.snapshots.dirty_at_fork = server.dirty;
-    let child = children::spawn(server, Kind::Save, note_end, |server, reporter| {
-        match write(server, Some(reporter)) {
+    let child = children::spawn(
+        server,
+        Kind::Save,
+        note_end,
+        |server, reporter| match write(server, Some(reporter)) {
             Ok(()) => {
                 tracing::info!("DB saved on disk");
                 true
@@ -105,8 +111,8 @@ pub fn begin(server: &mut Server) -> Result<(), Failed> {
                 reporter.fail(&reason);
                 false
             }
-        }
-    });
+        },
+    );
     match child {
         Ok(pid) => {
             tracing::info!("Background saving started by pid {pid}");
@@ -244,9 +250,13 @@ fn write_file(
     });
     match saved {
         Ok(_) => {}
-        Err(SaveError::Io(e)) => return Err(format!("Write error while saving DB to the disk: {e}")),
+        Err(SaveError::Io(e)) => {
+            return Err(format!("Write error while saving DB to the disk: {e}"));
+        }
         Err(e @ SaveError::Unrepresentable { .. }) => {
-            return Err(format!("The data set can't be saved in this rdb-version: {e}"));
+            return Err(format!(
+                "The data set can't be saved in this rdb-version: {e}"
+            ));
         }
     }
     let synchronised = out.file.sync_all();

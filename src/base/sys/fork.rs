@@ -111,12 +111,7 @@ pub fn begin_write_out(file: BorrowedFd<'_>, from: u64, len: u64) {
     };
     // SAFETY: the descriptor is open for as long as it is borrowed; the rest are numbers.
     unsafe {
-        libc::sync_file_range(
-            file.as_raw_fd(),
-            from,
-            len,
-            libc::SYNC_FILE_RANGE_WRITE,
-        );
+        libc::sync_file_range(file.as_raw_fd(), from, len, libc::SYNC_FILE_RANGE_WRITE);
     }
 }
 

@@ -12,8 +12,8 @@ mod time;
 mod title;
 
 pub use fork::{
-    DISMISSAL_SIGNAL, Ended, begin_write_out, child_ended, fork_and_run, set_nonblocking, signal_child,
-    wait_for_child,
+    DISMISSAL_SIGNAL, Ended, begin_write_out, child_ended, fork_and_run, set_nonblocking,
+    signal_child, wait_for_child,
 };
 pub use memory::{
     disable_huge_pages, discard_pages, map_pages, page_size, private_dirty_bytes, resident_bytes,
