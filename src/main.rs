@@ -3,6 +3,7 @@
 use cinnabar::base::{clock, hash, rng::Rng, sys};
 use cinnabar::commands;
 use cinnabar::net::EventLoop;
+use cinnabar::server::aof;
 use cinnabar::server::apply::log_level;
 use cinnabar::server::args::{self, Invocation, Start};
 use cinnabar::server::config::{self, Config, Fault, Loaded, Loader, Origin};
@@ -166,6 +167,7 @@ fn serve(
         .first()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     server.supervisor = supervisor;
+    aof::load::read_manifest(&mut server)?;
     server.apply_start_up_config()?;
     crash::add_section("INFO OUTPUT", info::last_text);
     let mut event_loop = EventLoop::new(server)?;

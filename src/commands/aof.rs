@@ -11,10 +11,7 @@ pub static COMMANDS: &[Command] = &[cmd("bgrewriteaof", 1, Server(bgrewriteaof))
     .group(Group::Server)
     .since("1.0.0")
     .flags(ADMIN | NOSCRIPT | NO_ASYNC_LOADING)
-    .doc(
-        "Rewrites the append-only file in the background.",
-        "O(1)",
-    )];
+    .doc("Rewrites the append-only file in the background.", "O(1)")];
 
 fn bgrewriteaof(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     let in_transaction = cx.client().is_in_multi();

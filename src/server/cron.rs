@@ -2,6 +2,7 @@
 
 use crate::base::{alloc, clock, sys};
 use crate::keyspace::expire;
+use crate::server::aof;
 use crate::server::blocked;
 use crate::server::children;
 use crate::server::gate;
@@ -34,6 +35,8 @@ pub fn run(server: &mut Server) -> i64 {
         sample(server, now_ms);
         children::check(server);
         snapshot::begin_if_due(server);
+        aof::rewrite::check(server);
+        aof::flush(server);
         let is_at_rest = server.unusual & AT_REST != 0;
         if server.active_expire && !is_at_rest {
             expire_cycle(server);

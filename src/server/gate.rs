@@ -139,7 +139,11 @@ fn make_room(server: &mut Server, reply: &mut Reply, slot: Slot) -> bool {
 
 /// Why nothing is to be written now: it might not survive.
 pub fn persistence_refusal(server: &Server) -> Option<ErrorReply> {
-    (server.unusual & unusual::SAVE_FAILED != 0).then_some(error::MISCONF_SAVE)
+    if server.unusual & unusual::SAVE_FAILED != 0 {
+        return Some(error::MISCONF_SAVE);
+    }
+    let reason = server.aof.error()?;
+    Some(format!("MISCONF Errors writing to the AOF file: {reason}").into())
 }
 
 /// Brings up to date whether writes are refused because snapshots fail.

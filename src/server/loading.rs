@@ -9,6 +9,7 @@ use crate::base::clock;
 use crate::data::quicklist::{self, Fill};
 use crate::keyspace::{hash, set, zset};
 use crate::persist::rdb::{self, LoadError, LoadOptions, Loaded, Loader};
+use crate::server::aof;
 use crate::server::config::Config;
 use crate::server::gate;
 use crate::server::propagate;
@@ -92,6 +93,9 @@ pub fn begin(server: &mut Server, sources: Vec<Box<dyn Source>>, on_done: fn(&mu
 
 /// Begins what the configuration wants loaded when the server starts.
 pub fn begin_at_start(server: &mut Server) -> Result<(), Failed> {
+    if server.config.appendonly {
+        return begin_with_commands(server);
+    }
     let path = server.config.dbfilename.clone();
     let Some(snapshot) = open_snapshot(server, path.as_path(), Expired::Dropped)? else {
         announce_ready(server);
@@ -103,6 +107,32 @@ pub fn begin_at_start(server: &mut Server) -> Result<(), Failed> {
         announce_ready(server);
     });
     Ok(())
+}
+
+/// Begins to load the append-only file, which takes what follows when that is done.
+fn begin_with_commands(server: &mut Server) -> Result<(), Failed> {
+    match aof::load::source(server)? {
+        None => open_and_announce(server),
+        Some(source) => {
+            server.supervisor.status("Loading the data set");
+            begin(server, vec![source], |server, seconds| {
+                tracing::info!("DB loaded from append only file: {seconds:.3} seconds");
+                open_and_announce(server);
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What is acknowledged from now on goes to the append-only file.
+fn open_and_announce(server: &mut Server) {
+    match aof::load::open(server) {
+        Ok(()) => announce_ready(server),
+        Err(reason) => {
+            tracing::warn!("{reason}");
+            server.shutdown = Some(Shutdown::NothingLoaded);
+        }
+    }
 }
 
 /// Says that the server takes commands from now on.

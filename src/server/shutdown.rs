@@ -1,6 +1,7 @@
 //! The end of the server: what must be on the disk first, and what may stand in the way.
 
 use crate::base::sys;
+use crate::server::aof::{self, State};
 use crate::server::children;
 use crate::server::client::Slot;
 use crate::server::config::shutdown as flags;
@@ -49,6 +50,17 @@ fn settle(server: &mut Server, wanted: u32) -> Result<(), &'static str> {
     if server.children.is_saving() {
         tracing::warn!("There is a child saving an .rdb. Killing it!");
         children::dismiss_and_wait(server);
+    }
+    if server.children.is_rewriting() {
+        if server.aof.state() == State::Beginning && wanted & flags::FORCE == 0 {
+            return Err("Writing initial AOF");
+        }
+        tracing::warn!("There is a child rewriting the AOF. Killing it!");
+        children::dismiss_and_wait(server);
+    }
+    if server.aof.is_recording() {
+        tracing::info!("Calling fsync() on the AOF file.");
+        aof::flush_wholly(server);
     }
     let is_wanted = wanted & flags::SAVE != 0;
     let is_usual = !server.config.save.is_empty() && wanted & flags::NOSAVE == 0;

@@ -228,39 +228,23 @@ fn write_file(
     temporary: &Path,
     reporter: &mut Option<&mut Reporter>,
 ) -> Result<(), String> {
-    let file = File::create(temporary).map_err(|e| {
+    let in_steps = server.config.rdb_save_incremental_fsync;
+    let out = Output::create(temporary, in_steps).map_err(|e| {
         format!(
             "Failed opening the temp RDB file {} (in server root dir {}) for saving: {e}",
             temporary.display(),
             server.config.dir.to_text()
         )
     })?;
-    let mut out = Output {
-        file,
-        written: 0,
-        begun: 0,
-        in_steps: server.config.rdb_save_incremental_fsync,
-    };
-    let saved = write_snapshot(server, &mut out, false, &mut |keys| {
-        if let Some(reporter) = reporter
-            && !reporter.progress(keys)
-        {
-            give_up(temporary);
+    out.write_whole(temporary, reporter, |out, progress| {
+        write_snapshot(server, out, false, progress)
+    })
+    .map_err(|e| match e {
+        SaveError::Io(e) => format!("Write error while saving DB to the disk: {e}"),
+        SaveError::Unrepresentable { .. } => {
+            format!("The data set can't be saved in this rdb-version: {e}")
         }
-    });
-    match saved {
-        Ok(_) => {}
-        Err(SaveError::Io(e)) => {
-            return Err(format!("Write error while saving DB to the disk: {e}"));
-        }
-        Err(e @ SaveError::Unrepresentable { .. }) => {
-            return Err(format!(
-                "The data set can't be saved in this rdb-version: {e}"
-            ));
-        }
-    }
-    let synchronised = out.file.sync_all();
-    synchronised.map_err(|e| format!("Write error while saving DB to the disk(fsync): {e}"))
+    })
 }
 
 /// Ends a child whose parent is gone.
@@ -336,12 +320,42 @@ fn now_s() -> i64 {
 }
 
 /// A file that reaches the disk as it grows, if it is to.
-struct Output {
+pub(super) struct Output {
     file: File,
     written: u64,
     /// Up to here the system was asked to write it out.
     begun: u64,
     in_steps: bool,
+}
+
+impl Output {
+    /// Creates one; `in_steps` says whether it reaches the disk as it grows.
+    pub(super) fn create(path: &Path, in_steps: bool) -> io::Result<Output> {
+        Ok(Output {
+            file: File::create(path)?,
+            written: 0,
+            begun: 0,
+            in_steps,
+        })
+    }
+
+    /// Has `write` write all of it, and brings it to the disk. `write` says how many keys it has written so
+    /// far, which the parent is told if this is a child; one whose parent is gone ends.
+    pub(super) fn write_whole<T>(
+        mut self,
+        path: &Path,
+        reporter: &mut Option<&mut Reporter>,
+        write: impl FnOnce(&mut Output, &mut dyn FnMut(u64)) -> Result<T, SaveError>,
+    ) -> Result<(), SaveError> {
+        write(&mut self, &mut |keys| {
+            if let Some(reporter) = reporter
+                && !reporter.progress(keys)
+            {
+                give_up(path);
+            }
+        })?;
+        Ok(self.file.sync_all()?)
+    }
 }
 
 impl Write for Output {

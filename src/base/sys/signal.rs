@@ -101,10 +101,10 @@ extern "C" fn on_stop_signal(signal: c_int) {
     }
 }
 
-/// SIGHUP and SIGPIPE do nothing to us: a closed terminal is no reason to stop, and a closed peer is an error
-/// of the write that met it.
+/// SIGHUP, SIGPIPE and SIGXFSZ do nothing to us: a closed terminal is no reason to stop, and a closed peer or a
+/// file that may not grow is an error of the write that met it.
 pub fn ignore_harmless_signals() -> io::Result<()> {
-    for signal in [libc::SIGHUP, libc::SIGPIPE] {
+    for signal in [libc::SIGHUP, libc::SIGPIPE, libc::SIGXFSZ] {
         set_action(signal, libc::SIG_IGN, 0)?;
     }
     Ok(())

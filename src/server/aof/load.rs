@@ -40,6 +40,16 @@ enum Form {
     Commands(Replay),
 }
 
+/// What is to be loaded when the server starts, if there is anything.
+pub fn source(server: &mut Server) -> Result<Option<Box<dyn Source>>, Failed> {
+    let begun = Load::begin(server);
+    let load = begun.map_err(|reason| {
+        warn!("{reason}");
+        Failed
+    })?;
+    Ok(load.map(|load| Box::new(load) as Box<dyn Source>))
+}
+
 /// Takes note of what the manifest says, whether or not the file is in use. A fault is one that the server
 /// does not start with.
 pub fn read_manifest(server: &mut Server) -> Result<(), String> {
@@ -91,7 +101,9 @@ impl Load {
             Form::Snapshot(snapshot) => match snapshot.step(server) {
                 Ok(progress) => progress == Progress::Done,
                 Err(Failed) => {
-                    return Err(format!("Error reading the RDB base file {name}, AOF loading aborted"));
+                    return Err(format!(
+                        "Error reading the RDB base file {name}, AOF loading aborted"
+                    ));
                 }
             },
             Form::Commands(replay) => match replay.step(server, PIECE_BYTES) {
@@ -219,7 +231,9 @@ fn end_at_fault(
     let (error, at) = match fault {
         Fault::Read(error, at) => (error, at),
         Fault::Command(text) => {
-            return Err(format!("Error reading the append only file {name}, error: {text}"));
+            return Err(format!(
+                "Error reading the append only file {name}, error: {text}"
+            ));
         }
     };
     match error {
@@ -241,9 +255,9 @@ fn end_at_fault(
              use ./redis-check-aof --fix <filename>. 2) Alternatively you can set the 'aof-load-truncated' configuration \
              option to yes and restart the server."
         )),
-        ReadError::Truncated if !is_last => {
-            Err(format!("Fatal error: the truncated file {name} is not the last file"))
-        }
+        ReadError::Truncated if !is_last => Err(format!(
+            "Fatal error: the truncated file {name} is not the last file"
+        )),
         ReadError::Truncated => {
             let to = replay.whole_to();
             if replay.is_in_transaction() {
@@ -252,8 +266,9 @@ fn end_at_fault(
             warn!("!!! Warning: short read while loading the AOF file {name}!!!");
             warn!("!!! Truncating the AOF {name} at offset {to} !!!");
             let cut = OpenOptions::new().write(true).open(path);
-            cut.and_then(|file| file.set_len(to))
-                .map_err(|e| format!("Error truncating the AOF file {name}: {}", super::plain(&e)))?;
+            cut.and_then(|file| file.set_len(to)).map_err(|e| {
+                format!("Error truncating the AOF file {name}: {}", super::plain(&e))
+            })?;
             warn!("AOF {name} loaded anyway because aof-load-truncated is enabled");
             Ok(())
         }
@@ -284,7 +299,9 @@ fn adopt_old_file(server: &mut Server) -> Result<(), String> {
         let why = super::plain(&e);
         format!("Error trying to move the old AOF file {stem} into dir {folder}: {why}")
     })?;
-    info!("Successfully migrated an old-style AOF file ({stem}) into the AOF directory ({folder}).");
+    info!(
+        "Successfully migrated an old-style AOF file ({stem}) into the AOF directory ({folder})."
+    );
     Ok(())
 }
 
@@ -319,7 +336,11 @@ pub fn open(server: &mut Server) -> Result<(), String> {
     }
     let len = |part: &Part| fs::metadata(names.path(&part.name)).map_or(0, |m| m.len());
     let aof = &mut server.aof;
-    aof.earlier_bytes = manifest.parts().filter(|part| part.name != name).map(len).sum();
+    aof.earlier_bytes = manifest
+        .parts()
+        .filter(|part| part.name != name)
+        .map(len)
+        .sum();
     aof.rewrites.base_bytes = manifest.base.as_ref().map_or(0, len);
     aof.manifest = manifest;
     aof.appender = Some(appender);
@@ -327,6 +348,7 @@ pub fn open(server: &mut Server) -> Result<(), String> {
     let offset = server.stream.offset();
     aof.start_at(offset);
     server.stream.begin_anew();
+    server.dirty = 0;
     note_config(server);
     rewrite::remove_history(server);
     Ok(())
@@ -344,6 +366,9 @@ pub(super) fn create_folder(names: &Names) -> Result<(), String> {
 pub(super) fn save_manifest(manifest: &Manifest, names: &Names) -> Result<(), String> {
     manifest.save(names).map_err(|e| {
         let (path, why) = (names.manifest(), super::plain(&e));
-        format!("Can't write the AOF manifest file {}: {why}", path.display())
+        format!(
+            "Can't write the AOF manifest file {}: {why}",
+            path.display()
+        )
     })
 }

@@ -9,12 +9,14 @@
 
 use super::load::{create_folder, save_manifest};
 use super::{State, flush_wholly, note_config, plain};
+use crate::base::sys::Ended;
 use crate::persist::aof::appender::Appender;
 use crate::persist::aof::dataset;
 use crate::persist::files;
+use crate::persist::rdb::SaveError;
 use crate::resp::error::ErrorReply;
 use crate::server::children::{self, Kind, Outcome, Reporter};
-use crate::server::snapshot;
+use crate::server::snapshot::{self, Output};
 use crate::server::state::Server;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -212,7 +214,9 @@ fn begin(server: &mut Server) -> Result<(), String> {
                 drop_temporary_increment(server);
             }
             let why = plain(&e);
-            Err(format!("Can't rewrite append only file in background: fork: {why}"))
+            Err(format!(
+                "Can't rewrite append only file in background: fork: {why}"
+            ))
         }
     }
 }
@@ -258,7 +262,10 @@ fn open_temporary_increment(server: &mut Server) -> Result<(), String> {
         let why = plain(&e);
         format!("Can't open the append-only file {}: {why}", path.display())
     })?;
-    info!("Creating AOF incr file {} on background rewrite", path.display());
+    info!(
+        "Creating AOF incr file {} on background rewrite",
+        path.display()
+    );
     server.aof.appender = Some(appender);
     server.aof.earlier_bytes = 0;
     let offset = server.stream.offset();
@@ -273,7 +280,10 @@ fn drop_temporary_increment(server: &mut Server) {
     let aof = &mut server.aof;
     if let Some(appender) = aof.appender.take() {
         let path = appender.path();
-        info!("Removing the temp incr aof file {} in the background", path.display());
+        info!(
+            "Removing the temp incr aof file {} in the background",
+            path.display()
+        );
         if let Err(e) = fs::remove_file(path) {
             warn!("It can't be removed: {}", plain(&e));
         }
@@ -283,55 +293,60 @@ fn drop_temporary_increment(server: &mut Server) {
 }
 
 /// Writes a base and brings it to the disk, in the child.
-fn write_in_child(
-    server: &mut Server,
-    path: &Path,
-    is_rdb: bool,
-    reporter: &mut Reporter,
-) -> bool {
-    let written = if is_rdb {
-        snapshot::write_base(server, path, Some(reporter))
-    } else {
-        write_commands(server, path, Some(reporter))
-    };
-    if let Err(reason) = &written {
-        warn!("Write error writing append only file on disk: {reason}");
-        reporter.fail(reason);
-        // The parent removes it too.
+fn write_in_child(server: &Server, path: &Path, is_rdb: bool, reporter: &mut Reporter) -> bool {
+    let written = write_file(server, path, is_rdb, &mut Some(reporter));
+    if let Err(e) = &written {
+        warn!("Write error writing append only file on disk: {e}");
+        reporter.fail(&e.to_string());
+        // The parent removes it if this fails.
         let _ = fs::remove_file(path);
     }
     written.is_ok()
 }
 
 /// Writes a base in this process, for a server that has none when it starts.
-pub fn write_base(server: &mut Server, path: &Path, is_rdb: bool) -> Result<(), String> {
+pub fn write_base(server: &Server, path: &Path, is_rdb: bool) -> Result<(), String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!("temp-{name}"));
-    let written = if is_rdb {
-        snapshot::write_base(server, &temporary, None)
-    } else {
-        write_commands(server, &temporary, None)
-    };
-    written?;
-    let renamed = fs::rename(&temporary, path);
-    let synced = renamed.and_then(|()| files::sync_folder(files::folder_of(path)));
-    synced.map_err(|e| format!("Can't create the AOF base file {name}: {}", plain(&e)))
+    let written = write_file(server, &temporary, is_rdb, &mut None);
+    let placed = written.and_then(|()| {
+        fs::rename(&temporary, path)?;
+        Ok(files::sync_folder(files::folder_of(path))?)
+    });
+    if placed.is_err() {
+        // What there is of it is no use.
+        let _ = fs::remove_file(&temporary);
+    }
+    placed.map_err(|e| format!("Can't create the AOF base file {name}: {e}"))
 }
 
-/// Writes the data set as commands.
-fn write_commands(
-    server: &mut Server,
+/// Writes the data set to a file and brings it to the disk.
+fn write_file(
+    server: &Server,
     path: &Path,
-    reporter: Option<&mut Reporter>,
-) -> Result<(), String> {
-    let timestamp = server
-        .config
+    is_rdb: bool,
+    reporter: &mut Option<&mut Reporter>,
+) -> Result<(), SaveError> {
+    let config = &server.config;
+    let out = Output::create(path, config.aof_rewrite_incremental_fsync)?;
+    if is_rdb {
+        return out.write_whole(path, reporter, |out, progress| {
+            snapshot::write_snapshot(server, out, true, progress)
+        });
+    }
+    let timestamp = config
         .aof_timestamp_enabled
         .then_some(server.now_ms() / 1000);
-    let functions = snapshot::function_sources(server);
     let options = dataset::Options { timestamp };
-    snapshot::write_file(server, path, reporter, |server, out, progress| {
-        dataset::write(&server.keyspace, &functions, out, &options, progress)
+    let functions = &server.snapshots.functions;
+    out.write_whole(path, reporter, |out, progress| {
+        Ok(dataset::write(
+            &server.keyspace,
+            functions,
+            out,
+            &options,
+            progress,
+        )?)
     })
 }
 
@@ -344,7 +359,7 @@ fn finish(server: &mut Server, outcome: &Outcome) {
         info!("Background AOF rewrite terminated with success");
         install(server, &temporary)
     } else {
-        Err(outcome.text("AOF rewrite"))
+        Err(failure(outcome))
     };
     match result {
         Ok(()) => {
@@ -370,6 +385,14 @@ fn finish(server: &mut Server, outcome: &Outcome) {
     if server.aof.state == State::Beginning {
         // There is still none.
         server.aof.rewrites.is_scheduled = true;
+    }
+}
+
+/// What is said of a child that did not do its work.
+fn failure(outcome: &Outcome) -> String {
+    match outcome.ended {
+        Ended::Signal(signal) => format!("Background AOF rewrite terminated by signal {signal}"),
+        Ended::Code(_) => "Background AOF rewrite terminated with error".into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Clients, data set, persistence and replication, and what was counted of them.
 
 use super::Fields;
+use crate::server::aof::State;
 use crate::server::pause::Scope;
 use crate::server::pubsub::Kind;
 use crate::server::state::Server;
@@ -51,19 +52,47 @@ pub(super) fn persistence(server: &Server, out: &mut Fields) {
     out.add("async_loading", 0);
     child(server, out);
     snapshots(server, out);
-    out.zeros(&[
-        "aof_enabled",
-        "aof_rewrite_in_progress",
-        "aof_rewrite_scheduled",
-    ]);
-    out.add("aof_last_rewrite_time_sec", -1);
-    out.add("aof_current_rewrite_time_sec", -1);
-    out.add("aof_last_bgrewrite_status", "ok");
-    out.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
-    out.add("aof_last_write_status", "ok");
-    out.add("aof_last_cow_size", 0);
+    aof(server, out);
     out.zeros(&["module_fork_in_progress", "module_fork_last_cow_size"]);
+    if server.aof.state() != State::Off {
+        aof_files(server, out);
+    }
     loading(server, out);
+}
+
+fn aof(server: &Server, out: &mut Fields) {
+    let rewrites = &server.aof.rewrites;
+    let is_rewriting = server.children.is_rewriting();
+    let began_ms = server.children.began_ms().filter(|_| is_rewriting);
+    let running_s = began_ms.map_or(-1, |began| (server.now_ms() - began).max(0) / 1000);
+    let status = |failed| if failed { "err" } else { "ok" };
+    out.add("aof_enabled", u8::from(server.aof.state() != State::Off));
+    out.add("aof_rewrite_in_progress", u8::from(is_rewriting));
+    out.add("aof_rewrite_scheduled", u8::from(rewrites.is_scheduled));
+    out.add("aof_last_rewrite_time_sec", rewrites.last_seconds);
+    out.add("aof_current_rewrite_time_sec", running_s);
+    out.add("aof_last_bgrewrite_status", status(rewrites.has_failed));
+    out.add("aof_rewrites", rewrites.count);
+    out.add(
+        "aof_rewrites_consecutive_failures",
+        rewrites.failures_in_a_row,
+    );
+    out.add(
+        "aof_last_write_status",
+        status(server.aof.last_write_failed()),
+    );
+    out.add("aof_last_cow_size", rewrites.last_cow);
+}
+
+/// What is only told of an append-only file that is there.
+fn aof_files(server: &Server, out: &mut Fields) {
+    let aof = &server.aof;
+    out.add("aof_current_size", aof.bytes());
+    out.add("aof_base_size", aof.rewrites.base_bytes);
+    out.add("aof_pending_rewrite", 0);
+    out.add("aof_buffer_length", aof.waiting());
+    out.add("aof_pending_bio_fsync", u8::from(aof.is_syncing()));
+    out.add("aof_delayed_fsync", aof.delayed_syncs);
 }
 
 /// How far the child is that writes a file.
