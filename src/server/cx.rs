@@ -2,7 +2,7 @@
 
 use crate::base::rng::Rng;
 use crate::keyspace::db::{Db, Expiry, Key, Keyspace};
-use crate::keyspace::effects::{AtEnd, Class, Effects, Wait};
+use crate::keyspace::effects::{AtEnd, Class, Effects, Replaced, Wait};
 use crate::keyspace::entry::EntryRef;
 use crate::keyspace::value::{Collection, NewValue, Type};
 use crate::resp::error::{self, ErrorReply};
@@ -407,6 +407,14 @@ impl DataCx<'_> {
             .changed(Class::Expired, "expired", self.db_index, key.bytes);
         let command: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
         self.effects.rewrite(&[command, key.bytes]);
+    }
+
+    /// Empties all databases.
+    pub fn empty_all(&mut self, lazily: bool) {
+        for db in 0..self.keyspace.count() {
+            self.effects.dirty += self.keyspace.flush(db, lazily) as u64;
+        }
+        self.effects.replaced = Some(Replaced::Flushed(0..self.keyspace.count()));
     }
 
     /// Deletes a key that was looked up before. The event is the caller's.

@@ -91,10 +91,10 @@ fn look_closer(
     if !make_room(server, reply, slot) && any_flags & DENYOOM != 0 {
         return Verdict::Reject(error::OOM);
     }
-    if any_flags & WRITE != 0 || command.name == "ping" {
-        if let Some(refusal) = persistence_refusal(server) {
-            return Verdict::Reject(refusal);
-        }
+    if (any_flags & WRITE != 0 || command.name == "ping")
+        && let Some(refusal) = persistence_refusal(server)
+    {
+        return Verdict::Reject(refusal);
     }
     let client = server.clients.at(slot);
     if client.is_subscribed() && client.proto == Proto::Resp2 && !command.runs_in_subscriber_mode()

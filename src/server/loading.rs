@@ -171,9 +171,32 @@ fn go_on(server: &mut Server) {
 }
 
 /// Loads all that [`begin`] was given before it returns.
-pub fn run_to_end(server: &mut Server) -> Result<(), Failed> {
+fn run_to_end(server: &mut Server) -> Result<(), Failed> {
     while advance(server)? == Progress::More {}
     Ok(())
+}
+
+/// Opens the configured snapshot to load it into the present data set, where keys that are there already are
+/// replaced or, as in any other file, an error.
+pub fn open_to_reload(server: &Server, _replaces: bool) -> Result<Box<dyn Source>, Failed> {
+    let path = server.config.dbfilename.as_path();
+    match open_snapshot(server, path, Expired::Dropped)? {
+        Some(snapshot) => Ok(Box::new(snapshot)),
+        None => {
+            log_unreadable(path, &ErrorKind::NotFound.into());
+            Err(Failed)
+        }
+    }
+}
+
+/// Loads these sources into the present data set while everybody waits. A failure ends the server.
+pub fn load_now(server: &mut Server, sources: Vec<Box<dyn Source>>) -> Result<(), Failed> {
+    begin(server, sources, |_, _| {});
+    let outcome = run_to_end(server);
+    if outcome.is_err() {
+        server.shutdown = Some(Shutdown::NothingLoaded);
+    }
+    outcome
 }
 
 /// Reads a piece of what is being loaded.

@@ -3,7 +3,7 @@
 use crate::base::sys;
 use crate::server::aof::{self, State};
 use crate::server::children;
-use crate::server::client::Slot;
+use crate::server::client::{Client, Slot};
 use crate::server::config::shutdown as flags;
 use crate::server::snapshot;
 use crate::server::state::{Server, Shutdown};
@@ -23,7 +23,7 @@ pub fn begin(server: &mut Server, wanted: u32, by: Option<Slot>) -> Result<(), R
     };
     match by {
         Some(slot) => {
-            let client = server.describe(slot);
+            let client = describe(server.clients.at(slot));
             tracing::info!("User requested shutdown... (user request from '{client}')");
         }
         None => tracing::info!("User requested shutdown..."),
@@ -43,6 +43,19 @@ pub fn begin(server: &mut Server, wanted: u32, by: Option<Slot>) -> Result<(), R
     }
     server.shutdown = Some(Shutdown::Exit);
     Ok(())
+}
+
+/// Who it was, in fewer words than CLIENT INFO has.
+fn describe(client: &Client) -> String {
+    format!(
+        "id={} addr={} laddr={} fd={} name={} user={}",
+        client.id,
+        client.peer,
+        client.local,
+        client.fd,
+        client.name().escape_ascii(),
+        client.user()
+    )
 }
 
 /// Brings to the disk what is to be there.

@@ -189,7 +189,10 @@ pub fn note_flush_all(server: &mut Server) {
     }
     if !server.config.save.is_empty() {
         // The log says why if this fails; the next save point tries again.
-        let _ = save(server);
+        if save(server).is_ok() {
+            // The snapshot is of the empty data set: the command in progress is in it.
+            server.effects.dirty = 0;
+        }
     }
 }
 

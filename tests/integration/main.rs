@@ -15,6 +15,7 @@ mod limits;
 mod maxmemory;
 mod misbehaving;
 mod multi;
+mod persistence;
 mod process;
 mod protocol;
 mod pubsub;
