@@ -14,6 +14,7 @@
 //! What cannot be written is kept, and new writes are refused until it can. Under `always` the replies it
 //! belongs to stay held: nothing is acknowledged that is not on the disk.
 
+use crate::base::clock;
 use crate::persist::aof::annotation;
 use crate::persist::aof::appender::{AppendError, Appender};
 use crate::persist::aof::manifest::{Manifest, Names};
@@ -275,13 +276,36 @@ fn write(server: &mut Server, force: bool) {
             annotation::seal(&mut aof.pending, aof.sealed);
             aof.sealed = aof.pending.len();
         }
+        let watch = (server.config.latency_monitor_threshold != 0).then(clock::mono_us);
+        let was_busy = watch.is_some() && aof.syncer.is_busy();
         let appender = aof.appender.as_mut().expect("what is recorded has a file");
-        match appender.append(&aof.pending) {
+        let appended = appender.append(&aof.pending);
+        if let Some(began_us) = watch {
+            note_latency(server, began_us, was_busy);
+        }
+        match appended {
             Ok(()) => note_written(server),
             Err(e) => return note_write_error(server, e),
         }
     }
     sync_if_due(server, policy, now_ms);
+}
+
+/// Tells the latency monitor how long a write took, and what may have held it up.
+fn note_latency(server: &mut Server, began_us: u64, was_busy: bool) {
+    let took_ms = (clock::mono_us() - began_us) / 1000;
+    let cause = match () {
+        _ if was_busy => "aof-write-pending-fsync",
+        _ if server.children.is_any() => "aof-write-active-child",
+        _ => "aof-write-alone",
+    };
+    let (limit_ms, now_s) = (
+        server.config.latency_monitor_threshold,
+        server.now_ms() / 1000,
+    );
+    for event in ["aof-write", cause] {
+        server.latency.note(event, took_ms, limit_ms, now_s);
+    }
 }
 
 /// Takes what commands did out of the stream.

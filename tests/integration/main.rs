@@ -5,6 +5,7 @@
 //! shows that they ask for Redis's behaviour and not for ours; the few about what only Cinnabar has
 //! (`--check-config`, bounded memory under attack) then do nothing.
 
+mod aof;
 mod blocking;
 mod clients;
 mod config;

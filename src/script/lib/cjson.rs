@@ -152,10 +152,7 @@ fn integer(stack: Stack, argument: c_int, setting: &Cell<i32>, min: i32, max: i3
         let value = stack.check_integer(argument) as i32;
         if !(min..=max).contains(&value) {
             // The library always names the first.
-            stack.fail_argument(
-                1,
-                format_args!("expected integer between {min} and {max}"),
-            );
+            stack.fail_argument(1, format_args!("expected integer between {min} and {max}"));
         }
         setting.set(value);
     }

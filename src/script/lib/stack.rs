@@ -301,7 +301,11 @@ impl<'call> Stack<'call> {
     pub(super) fn push_shared<T: 'static>(self, value: T) {
         const { assert!(!std::mem::needs_drop::<T>() && align_of::<T>() <= 8) };
         // SAFETY: rules 1 and 2. Lua aligns a userdata to 8 bytes, and this one has room for a T.
-        unsafe { ffi::lua_newuserdata(self.0, size_of::<T>()).cast::<T>().write(value) }
+        unsafe {
+            ffi::lua_newuserdata(self.0, size_of::<T>())
+                .cast::<T>()
+                .write(value)
+        }
     }
 
     /// The value that [`push_shared`](Self::push_shared) made the first upvalue of this function.
@@ -359,8 +363,7 @@ impl<'call> Stack<'call> {
             *name = option.as_ptr();
         }
         // SAFETY: rules 1 and 3; the list of names ends in a null.
-        let found =
-            unsafe { ffi::luaL_checkoption(self.0, argument, ptr::null(), names.as_ptr()) };
+        let found = unsafe { ffi::luaL_checkoption(self.0, argument, ptr::null(), names.as_ptr()) };
         found as usize
     }
 
@@ -434,7 +437,6 @@ impl Message {
         let _ = message.write_fmt(arguments);
         message
     }
-
 }
 
 impl Write for Message {

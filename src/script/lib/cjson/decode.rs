@@ -65,7 +65,10 @@ enum Token {
     ArrayBegin,
     ArrayEnd,
     /// A string that stands in the text as it is.
-    Plain { start: usize, end: usize },
+    Plain {
+        start: usize,
+        end: usize,
+    },
     /// A string in `unescaped`.
     Unescaped,
     Number(f64),
@@ -395,9 +398,9 @@ fn is_no_json_number(text: &[u8]) -> bool {
     if unsigned[0] == b'0' {
         return matches!(unsigned[1], b'x' | b'X' | b'0'..=b'9');
     }
-    unsigned.get(..3).is_some_and(|word| {
-        word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"nan")
-    })
+    unsigned
+        .get(..3)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"nan"))
 }
 
 /// Puts what an escape stands for, whose backslash is read, and returns its length.

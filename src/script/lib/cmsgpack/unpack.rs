@@ -13,8 +13,7 @@ use super::super::stack::{Kind, Levels, SLOTS_MAX, Stack};
 const WAITING_MAX: u32 = 128;
 
 /// What a stack overflow says that is not an array's.
-const TOO_MANY: &str =
-    "too many return values at once; use unpack_one or unpack_limit instead.";
+const TOO_MANY: &str = "too many return values at once; use unpack_one or unpack_limit instead.";
 
 /// Arrays that begin above this many values on the stack have none wait.
 const WAITING_TOP_MAX: c_int = 1000;
@@ -276,9 +275,7 @@ impl<'call> Unpacker<'call> {
             0xdf => return Begun::Map(u32::from_be_bytes(self.bytes())),
             0xe0.. => stack.push_number(f64::from(tag as i8)),
             // Binary data, extensions, and the one byte that the format never uses.
-            0xc1 | 0xc4..0xca | 0xd4..0xd9 => {
-                stack.fail(format_args!("Bad data format in input."))
-            }
+            0xc1 | 0xc4..0xca | 0xd4..0xd9 => stack.fail(format_args!("Bad data format in input.")),
         }
         Begun::Scalar
     }
