@@ -300,6 +300,7 @@ impl Snapshot {
         let options = LoadOptions {
             now_ms: clock::unix_us() / 1000,
             drop_expired: expired == Expired::Dropped,
+            check_crc: server.config.rdbchecksum && !server.config.skip_checksum_validation,
             limits: limits(&server.config),
             access: server.access_clock().new_entry(),
             lfu: server.config.is_lfu(),
