@@ -348,7 +348,7 @@ fn load_options(server: &Server, bytes: u64, expired: Expired) -> LoadOptions {
         drop_expired: expired == Expired::Dropped,
         replaces: false,
         is_lenient: config.rdb_version_check == RdbVersionCheck::Relaxed,
-        check_crc: config.rdbchecksum,
+        check_crc: config.rdbchecksum && !config.skip_checksum_validation,
         limits: limits(config),
         access: server.access_clock().new_entry(),
         lfu: config.is_lfu(),

@@ -8,7 +8,7 @@
 #   - after a test that raised, the default clients are connected anew, so that replies still in
 #     flight, a protocol switch or an open transaction do not reach the next test;
 #   - a server that died is started again for the next test, and its death is a failure
-#     named "(server died) <the test it died in>".
+#     named "(server died) <the test it died in>", unless that test calls `shutdown`.
 # The tests themselves, and what counts as passing, stay the suite's.
 
 # Splits a script into its top-level commands.
@@ -86,14 +86,18 @@ proc start_server {options {code undefined}} {
 }
 
 set ::resilient_last_test ""
+set ::resilient_last_code ""
 rename test resilient_test
 proc test {name code args} {
     # Only a server that the suite has given a client is one that tests expect to be up.
-    if {[resilient_server_is_dead] && [dict exists [lindex $::servers end] client]} {
+    # One that the last test ended on purpose stays so: what follows counts on that, or tidies up.
+    set was_shut_down [string match "*r shutdown*" $::resilient_last_code]
+    if {!$was_shut_down && [resilient_server_is_dead] && [dict exists [lindex $::servers end] client]} {
         resilient_report "(server died) $::resilient_last_test" [crashlog_from_file [srv 0 stdout]]
         restart_server 0 true false
     }
     set ::resilient_last_test $name
+    set ::resilient_last_code $code
     set failures $::num_failed
     set ::resilient_raised 0
     uplevel 1 [list resilient_test $name [list resilient_body $code] {*}$args]

@@ -57,7 +57,8 @@ pub struct Saved {
     pub bytes: u64,
 }
 
-/// Writes the whole keyspace. `progress` is told about every 256 KiB, after they went to the writer.
+/// Writes the whole keyspace. `progress` is told about every 256 KiB, after they went to the writer, and every
+/// 1024 keys.
 ///
 /// A version that cannot hold the data is found out before anything is written. The writer is not flushed.
 pub fn save<W: Write>(
@@ -136,7 +137,7 @@ fn write_db(
         sink.byte(encode::kind_of(entry, version));
         sink.string(entry.key());
         encode::value(sink, entry, version);
-        sink.keys += 1;
+        sink.count_key();
         if options.key_delay_us != 0 {
             std::thread::sleep(Duration::from_micros(options.key_delay_us.into()));
         }

@@ -23,7 +23,7 @@ pub struct Sink<'a> {
     progress: &'a mut dyn FnMut(Progress),
     /// Bytes that went to the writer.
     written: u64,
-    /// Keys so far; the caller counts them.
+    /// Keys so far.
     pub keys: u64,
 }
 
@@ -218,12 +218,27 @@ impl<'a> Sink<'a> {
         match writer.write_all(piece) {
             Ok(()) => {
                 self.written += piece.len() as u64;
-                (self.progress)(Progress {
-                    keys: self.keys,
-                    bytes: self.written,
-                });
+                self.tell();
             }
             Err(error) => self.error = Some(error),
+        }
+    }
+
+    /// Says how far it is.
+    fn tell(&mut self) {
+        (self.progress)(Progress {
+            keys: self.keys,
+            bytes: self.written,
+        });
+    }
+
+    /// Counts a key that was written; many small ones are told of before there is much to write.
+    #[inline]
+    pub fn count_key(&mut self) {
+        const TOLD_EVERY: u64 = 1024;
+        self.keys += 1;
+        if self.keys.is_multiple_of(TOLD_EVERY) {
+            self.tell();
         }
     }
 }
