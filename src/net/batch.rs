@@ -52,6 +52,8 @@ struct Region {
     frames: (usize, usize),
     /// Where the bytes begin that no frame holds.
     rest: usize,
+    /// Where its bytes end.
+    end: usize,
     error: Option<ProtocolError>,
 }
 
@@ -163,6 +165,7 @@ impl Batch {
             db,
             frames: (first, self.frames.len()),
             rest: cut.rest,
+            end: buffer.len(),
             error,
         });
         cut
@@ -201,6 +204,12 @@ impl Batch {
     pub(super) fn region(&self, index: usize) -> (Slot, Option<ProtocolError>) {
         let region = &self.regions[index];
         (region.slot, region.error)
+    }
+
+    /// The bytes of a region that no request holds.
+    pub(super) fn uncut(&self, index: usize) -> std::ops::Range<usize> {
+        let region = &self.regions[index];
+        region.rest..region.end
     }
 
     /// Runs the requests of a region, from frame `from` of it on.

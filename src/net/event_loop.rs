@@ -428,7 +428,7 @@ impl EventLoop {
                 self.reply.set_proto(self.server.clients.at(slot).proto);
                 let ran = batch.run(&mut self.server, buffer, &mut self.reply, index, next);
                 if let (Ran::Whole, Some(error)) = (&ran, error) {
-                    self.refuse(slot, error.reply());
+                    self.refuse(slot, error.reply(), &buffer[batch.uncut(index)]);
                 }
                 outputs.push((slot, from, self.reply.len()));
                 match ran {
@@ -458,12 +458,18 @@ impl EventLoop {
 
     /// Answers bytes that are no request, and ends the connection.
     #[cold]
-    fn refuse(&mut self, slot: Slot, error: ErrorReply) {
+    fn refuse(&mut self, slot: Slot, error: ErrorReply, bytes: &[u8]) {
         let client = self.server.clients.at(slot);
         if client.closing.is_some() {
             return;
         }
-        tracing::debug!("{error} from client: {}", self.server.describe(slot));
+        let reason = error.to_string();
+        tracing::debug!(
+            "Protocol error ({}) from client: {}. Query buffer: {}",
+            reason.trim_start_matches("ERR Protocol error: "),
+            self.server.describe(slot),
+            excerpt(bytes, self.server.config.hide_user_data_from_log)
+        );
         self.server.stats.count_error(error.code());
         self.reply.error(&error);
         self.server.clients.at_mut(slot).query = Vec::new();
@@ -724,6 +730,19 @@ fn grow(query: &mut Vec<u8>, more: usize, needed: usize) {
     if wanted > query.capacity() {
         let room = (2 * query.capacity()).min(needed).max(wanted);
         query.reserve_exact(room - query.len());
+    }
+}
+
+/// What the log shows of bytes that are no request.
+fn excerpt(bytes: &[u8], is_secret: bool) -> String {
+    const SHOWN_MAX: usize = 128;
+    match bytes.get(..SHOWN_MAX) {
+        _ if is_secret => "*redacted*".into(),
+        None => format!("'{}'", bytes.escape_ascii()),
+        Some(shown) => {
+            let more = bytes.len() - SHOWN_MAX;
+            format!("'{}' (... more {more} bytes ...)", shown.escape_ascii())
+        }
     }
 }
 

@@ -26,6 +26,7 @@ const REPORT_SECONDS_MAX: u32 = 20;
 pub fn install() -> io::Result<()> {
     sys::install_alternate_stack()?;
     sys::install_crash_signals(report_signal)?;
+    sys::install_alarm(report_alarm)?;
     std::panic::set_hook(Box::new(report_panic));
     Ok(())
 }
@@ -94,6 +95,13 @@ pub fn leave_command(outer: RunningCommand) {
 
 /// The thread that is making a report; 0 for none.
 static REPORTING_THREAD: AtomicI32 = AtomicI32::new(0);
+
+/// Says what is going on, to somebody who asks by SIGALRM. The stack is not shown: to walk it takes locks that the
+/// interrupted thread may hold.
+fn report_alarm() {
+    say(format_args!("Received SIGALRM"));
+    say_command();
+}
 
 fn report_signal(crash: &CrashSignal) {
     if !begin_report(crash.number) {
@@ -183,13 +191,17 @@ fn begin_report(signal: i32) -> bool {
     }
 }
 
-fn write_common_parts() {
+fn say_command() {
     if let Some(name) = NAME.get() {
         let (argc, bytes) = (ARGC.get(), BYTES.get());
         say(format_args!(
             "Command in progress: {name}, {argc} arguments, {bytes} bytes"
         ));
     }
+}
+
+fn write_common_parts() {
+    say_command();
     log::write_block("\n------ STACK TRACE ------\n");
     log::write_block(&Backtrace::force_capture().to_string());
     log::write_block("\n------ STACK TRACE DONE ------\n");

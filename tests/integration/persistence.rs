@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -267,6 +268,35 @@ fn clients_are_answered_while_the_data_set_is_loaded() {
     wait_until_loaded(&server);
     assert_eq!(client.run("DBSIZE"), Value::Integer(20_000));
     assert!(server.log().contains("Ready to accept connections"));
+}
+
+#[test]
+fn systemd_is_told_of_readiness_when_the_data_are_there() {
+    let mut server = start(&[]);
+    let mut client = server.connect();
+    client.run("DEBUG POPULATE 5000 key 1000");
+    client.run("CONFIG SET rdbcompression no");
+    client.run("SAVE");
+    server.kill();
+    let builder = Server::builder();
+    let folder = builder.folder();
+    fs::copy(server.folder().join("dump.rdb"), folder.join("dump.rdb")).unwrap();
+    let path = folder.join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let server = builder
+        .environment("NOTIFY_SOCKET", path.to_str().unwrap())
+        .args(&["--supervised", "systemd", "--key-load-delay", "200"])
+        .start();
+    assert_eq!(server.info("loading"), "1");
+    let mut heard = Vec::new();
+    while !heard.iter().any(|text: &String| text.contains("READY=1")) {
+        let mut buffer = [0; 4096];
+        let length = socket.recv(&mut buffer).unwrap();
+        heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+    }
+    assert!(heard[0].starts_with("STATUS=Loading"), "{heard:?}");
+    assert_eq!(server.info("loading"), "0");
 }
 
 #[test]

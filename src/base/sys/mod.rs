@@ -26,8 +26,9 @@ pub use process::{
 };
 pub use signal::{
     ABORT_SIGNAL, CrashSignal, Sender, StopSignal, abort_after, clear_stop_signal, die_by_signal,
-    ignore_harmless_signals, install_alternate_stack, install_crash_signals, install_stop_signals,
-    provoke_segmentation_fault, remove_crash_signals, signal_name, stop_signal, thread_id,
+    ignore_harmless_signals, install_alarm, install_alternate_stack, install_crash_signals,
+    install_stop_signals, provoke_segmentation_fault, remove_crash_signals, signal_name,
+    stop_signal, thread_id,
 };
 pub use time::{cycle_counter, has_steady_cycle_counter, monotonic_ns, zone_offset_seconds};
 pub use title::{claim_title_area, set_process_title};

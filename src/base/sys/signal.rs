@@ -296,6 +296,20 @@ pub fn abort_after(seconds: u32, signal: i32) {
     unsafe { libc::alarm(seconds) };
 }
 
+/// Called when somebody sends SIGALRM.
+static ON_ALARM: OnceLock<fn()> = OnceLock::new();
+
+/// Has `on_alarm`, which must be async-signal-safe, called when somebody sends SIGALRM, instead of the process dying.
+pub fn install_alarm(on_alarm: fn()) -> io::Result<()> {
+    extern "C" fn call(_signal: c_int) {
+        if let Some(on_alarm) = ON_ALARM.get() {
+            on_alarm();
+        }
+    }
+    let _ = ON_ALARM.set(on_alarm);
+    set_action(libc::SIGALRM, call as *const () as usize, libc::SA_ONSTACK)
+}
+
 /// Reads where nothing may be read, for those who want to see what a crash looks like.
 pub fn provoke_segmentation_fault() {
     if let Ok(page) = map_pages(page_size(), 1) {
