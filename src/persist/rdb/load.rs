@@ -28,6 +28,10 @@ pub struct LoadOptions {
     pub now_ms: i64,
     /// Whether keys that have expired are left out, as a primary does.
     pub drop_expired: bool,
+    /// Whether a key that is there already is replaced, rather than an error.
+    pub replaces: bool,
+    /// Whether a version of the format that is not known is tried all the same (`rdb-version-check`).
+    pub is_lenient: bool,
     /// Whether the checksum is checked (`rdbchecksum`).
     pub check_crc: bool,
     /// The forms of collections.
@@ -181,7 +185,7 @@ impl Part<'_> {
         let version = match *self.version {
             Some(version) => version,
             None => {
-                let version = read_header(input)?;
+                let version = read_header(input, self.options.is_lenient)?;
                 *self.version = Some(version);
                 self.loaded.version = version;
                 version
@@ -241,13 +245,19 @@ impl Part<'_> {
         }
         let key = keyspace.key(self.key);
         let db = keyspace.db_mut(*self.db);
-        if db.find(key).is_some() {
+        let present = db.find(key);
+        if let Some(place) = present
+            && options.replaces
+        {
+            keyspace.remove(*self.db, key, place, false);
+        } else if present.is_some() {
             let db = *self.db;
             let key = self.key.escape_ascii();
             return Err(Fault::Described(
                 format!("RDB has duplicated key '{key}' in DB {db}").into(),
             ));
         }
+        let db = keyspace.db_mut(*self.db);
         db.insert(key, value, hints.expiry_ms, hints.access(options));
         self.loaded.keys += 1;
         self.key.clear();
@@ -322,7 +332,7 @@ impl Hints {
 /// What a key takes in a file, by a low guess: room is made ahead for no more than fit by it.
 const KEY_BYTES_MIN: u64 = 16;
 
-fn read_header(input: &mut Input<'_>) -> Result<u32, Fault> {
+fn read_header(input: &mut Input<'_>, is_lenient: bool) -> Result<u32, Fault> {
     let magic: [u8; MAGIC_LEN] = input.array()?;
     let (digits, is_valkey) = match (magic.strip_prefix(b"REDIS"), magic.strip_prefix(b"VALKEY")) {
         (Some(digits), _) => (digits, false),
@@ -335,7 +345,9 @@ fn read_header(input: &mut Input<'_>) -> Result<u32, Fault> {
     };
     let version = std::str::from_utf8(digits).ok();
     let version = version.and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    if !is_known(version) || is_valkey != (version >= VALKEY_VERSION) {
+    let is_newer = version > VALKEY_VERSION;
+    let is_known = is_known(version) && is_valkey == (version >= VALKEY_VERSION);
+    if !is_known && !(is_newer && is_lenient) {
         return Err(Fault::Described(
             format!("Can't handle RDB format version {version}").into(),
         ));
@@ -356,7 +368,8 @@ fn finish(input: &mut Input<'_>, version: u32) -> Result<u64, Fault> {
             && said != found
         {
             return Err(Fault::Described(
-                format!("Wrong RDB checksum expected: ({said:x}) but got ({found:x})").into(),
+                format!("RDB CRC error: the checksum is {found:x} where {said:x} is expected")
+                    .into(),
             ));
         }
     }
