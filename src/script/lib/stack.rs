@@ -301,7 +301,11 @@ impl<'call> Stack<'call> {
     pub(super) fn push_shared<T: 'static>(self, value: T) {
         const { assert!(!std::mem::needs_drop::<T>() && align_of::<T>() <= 8) };
         // SAFETY: rules 1 and 2. Lua aligns a userdata to 8 bytes, and this one has room for a T.
-        unsafe { ffi::lua_newuserdata(self.0, size_of::<T>()).cast::<T>().write(value) }
+        unsafe {
+            ffi::lua_newuserdata(self.0, size_of::<T>())
+                .cast::<T>()
+                .write(value)
+        }
     }
 
     /// The value that [`push_shared`](Self::push_shared) made the first upvalue of this function.
@@ -359,8 +363,7 @@ impl<'call> Stack<'call> {
             *name = option.as_ptr();
         }
         // SAFETY: rules 1 and 3; the list of names ends in a null.
-        let found =
-            unsafe { ffi::luaL_checkoption(self.0, argument, ptr::null(), names.as_ptr()) };
+        let found = unsafe { ffi::luaL_checkoption(self.0, argument, ptr::null(), names.as_ptr()) };
         found as usize
     }
 
@@ -370,9 +373,9 @@ impl<'call> Stack<'call> {
     #[cold]
     pub(super) fn fail(self, message: fmt::Arguments) -> ! {
         let message = Message::new(message);
-        // SAFETY: rule 1; a C function may push a few values more than it asked for, to raise an error.
+        // SAFETY: rule 1. Nothing looks at the stack any more, so it is made empty and has room.
         unsafe {
-            ffi::lua_checkstack(self.0, 3);
+            ffi::lua_settop(self.0, 0);
             ffi::luaL_where(self.0, 1);
             ffi::lua_pushlstring_(self.0, message.text.as_ptr().cast(), message.len);
             ffi::lua_concat(self.0, 2);
@@ -434,7 +437,6 @@ impl Message {
         let _ = message.write_fmt(arguments);
         message
     }
-
 }
 
 impl Write for Message {
@@ -468,8 +470,9 @@ const CAPACITY_MIN: usize = 1 << 10;
 /// What a call needs more than this for, in bytes, is not kept for the next.
 const KEPT_MAX: usize = 1 << 20;
 
-/// No result gets longer, in bytes: what a script encodes again and again inside itself must end somewhere.
-const LEN_MAX: usize = 1 << 31;
+/// No result gets longer, in bytes, which is also what a value may have: a table that holds another many times, and
+/// that one a third, must end somewhere.
+const LEN_MAX: usize = 512 << 20;
 
 impl<'call> Buffer<'call> {
     /// An empty buffer at `slot`: what is kept in `upvalue`, or one that owns nothing yet. Needs room for one value.

@@ -65,7 +65,10 @@ enum Token {
     ArrayBegin,
     ArrayEnd,
     /// A string that stands in the text as it is.
-    Plain { start: usize, end: usize },
+    Plain {
+        start: usize,
+        end: usize,
+    },
     /// A string in `unescaped`.
     Unescaped,
     Number(f64),
@@ -96,6 +99,7 @@ impl Decoder<'_> {
         loop {
             match token {
                 Token::ObjectBegin => {
+                    // The table, a key, its value, and what a growing buffer needs.
                     self.descend(&levels, 4);
                     self.stack.push_table(0);
                     token = self.token();
@@ -106,10 +110,11 @@ impl Decoder<'_> {
                     }
                 }
                 Token::ArrayBegin => {
-                    self.descend(&levels, WAITING_MAX + 4);
+                    let waits = self.stack.top() < WAITING_TOP_MAX;
+                    self.descend(&levels, if waits { WAITING_MAX + 3 } else { 3 });
                     token = self.token();
                     if !matches!(token, Token::ArrayEnd) {
-                        levels.push(self.begin_array());
+                        levels.push(self.begin_array(waits));
                         continue;
                     }
                     self.stack.push_table(0);
@@ -206,14 +211,15 @@ impl Decoder<'_> {
 
     // --- arrays ---
 
-    fn begin_array(&self) -> Level {
-        let top = self.stack.top() + 1;
-        if top > WAITING_TOP_MAX {
+    fn begin_array(&self, waits: bool) -> Level {
+        if !waits {
             self.stack.push_table(0);
             return Level::Array { len: 0 };
         }
         self.stack.push_nil();
-        Level::Waiting { top }
+        Level::Waiting {
+            top: self.stack.top(),
+        }
     }
 
     /// Takes the value on top of the stack into an array.
@@ -395,9 +401,9 @@ fn is_no_json_number(text: &[u8]) -> bool {
     if unsigned[0] == b'0' {
         return matches!(unsigned[1], b'x' | b'X' | b'0'..=b'9');
     }
-    unsigned.get(..3).is_some_and(|word| {
-        word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"nan")
-    })
+    unsigned
+        .get(..3)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"nan"))
 }
 
 /// Puts what an escape stands for, whose backslash is read, and returns its length.

@@ -205,7 +205,10 @@ impl Encoder<'_> {
     fn text(&mut self, index: c_int) {
         let mut text = self.stack.text(index);
         self.out.put(b'"');
-        while let Some(plain) = text.iter().position(|byte| ESCAPES[usize::from(*byte)] != 0) {
+        while let Some(plain) = text
+            .iter()
+            .position(|byte| ESCAPES[usize::from(*byte)] != 0)
+        {
             self.out.put_all(&text[..plain]);
             self.escape(text[plain]);
             text = &text[plain + 1..];

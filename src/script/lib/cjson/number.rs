@@ -52,7 +52,8 @@ struct Decimal {
 impl Decimal {
     fn rounded(value: f64, precision: usize) -> Decimal {
         let mut decimal = Decimal::parse(zmij::Buffer::new().format_finite(value).as_bytes());
-        if !value.is_normal() || decimal.digits[precision..decimal.len] == *b"5" {
+        let is_tie = decimal.len == precision + 1 && decimal.digits[precision] == b'5';
+        if is_tie || !value.is_normal() {
             let mut exact = [0; TEXT_MAX];
             let mut rest = &mut exact[..];
             write!(rest, "{value:.*e}", precision - 1).expect("room for every digit");
@@ -414,7 +415,10 @@ mod tests {
         check_parse("1e999", Some((f64::INFINITY, 5)));
         check_parse("-1e-999", Some((-0.0, 7)));
         check_parse("1e99999999999999999999", Some((f64::INFINITY, 22)));
-        check_parse("18446744073709551615", Some((18_446_744_073_709_551_615.0, 20)));
+        check_parse(
+            "18446744073709551615",
+            Some((18_446_744_073_709_551_615.0, 20)),
+        );
         check_parse("9007199254740993", Some((9_007_199_254_740_992.0, 16)));
         check_parse("0.30000000000000004", Some((0.1 + 0.2, 19)));
         check_parse("0x10", Some((16.0, 4)));
