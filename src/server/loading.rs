@@ -10,6 +10,7 @@ use crate::data::quicklist::{self, Fill};
 use crate::keyspace::{hash, set, zset};
 use crate::persist::rdb::{self, LoadError, LoadOptions, Loaded, Loader};
 use crate::server::aof;
+use crate::server::apply::plain;
 use crate::server::config::{Config, RdbVersionCheck};
 use crate::server::gate;
 use crate::server::propagate;
@@ -280,8 +281,9 @@ fn open_file(path: &Path) -> io::Result<(File, u64)> {
 
 fn log_unreadable(path: &Path, error: &io::Error) -> Failed {
     tracing::warn!(
-        "Fatal error: can't open the RDB file {} for reading: {error}",
-        path.display()
+        "Fatal error: can't open the RDB file {} for reading: {}",
+        path.display(),
+        plain(error)
     );
     Failed
 }

@@ -11,8 +11,9 @@
 use crate::base::sys::{self, Ended};
 use crate::base::{alloc, clock};
 use crate::persist::rdb::{self, AccessHints, SaveError, SaveOptions, Saved};
+use crate::server::apply::plain;
 use crate::server::children::{self, Kind, Outcome, Reporter};
-use crate::server::config::{Choice, MaxmemoryPolicy};
+use crate::server::config::{Choice, MaxmemoryPolicy, SavePoint};
 use crate::server::gate;
 use crate::server::state::{Server, VERSION};
 use std::fs::{self, File};
@@ -119,7 +120,7 @@ pub fn begin(server: &mut Server) -> Result<(), Failed> {
             Ok(())
         }
         Err(e) => {
-            tracing::warn!("Can't save in background: fork: {e}");
+            tracing::warn!("Can't save in background: fork: {}", plain(&e));
             server.snapshots.has_failed = true;
             gate::note_persistence(server);
             Err(Failed)
@@ -166,9 +167,7 @@ pub fn begin_if_due(server: &mut Server) {
         return;
     }
     let since_s = (now_s - snapshots.saved_s).max(0) as u64;
-    let mut points = server.config.save.iter();
-    let reached = points.find(|p| server.dirty >= p.changes && since_s > p.seconds);
-    if let Some(point) = reached {
+    if let Some(point) = reached(&server.config.save, server.dirty, since_s) {
         tracing::info!(
             "{} changes in {} seconds. Saving...",
             point.changes,
@@ -180,6 +179,12 @@ pub fn begin_if_due(server: &mut Server) {
     if begin(server).is_ok() {
         server.snapshots.is_scheduled = false;
     }
+}
+
+/// The first save point for which so many changes in so many seconds are enough.
+fn reached(points: &[SavePoint], changes: u64, seconds: u64) -> Option<&SavePoint> {
+    let mut points = points.iter();
+    points.find(|point| changes >= point.changes && seconds > point.seconds)
 }
 
 /// What follows when all data were thrown away: nobody wants them back after a restart.
@@ -234,16 +239,17 @@ fn write_file(
     let in_steps = server.config.rdb_save_incremental_fsync;
     let out = Output::create(temporary, in_steps).map_err(|e| {
         format!(
-            "Failed opening the temp RDB file {} (in server root dir {}) for saving: {e}",
+            "Failed opening the temp RDB file {} (in server root dir {}) for saving: {}",
             temporary.display(),
-            server.config.dir.to_text()
+            server.config.dir.to_text(),
+            plain(&e)
         )
     })?;
     out.write_whole(temporary, reporter, |out, progress| {
         write_snapshot(server, out, false, progress)
     })
     .map_err(|e| match e {
-        SaveError::Io(e) => format!("Write error while saving DB to the disk: {e}"),
+        SaveError::Io(e) => format!("Write error while saving DB to the disk: {}", plain(&e)),
         SaveError::Unrepresentable { .. } => {
             format!("The data set can't be saved in this rdb-version: {e}")
         }
@@ -272,14 +278,15 @@ fn replace(
     let target = server.config.dbfilename.as_path();
     fs::rename(temporary, target).map_err(|e| {
         format!(
-            "Error moving temp DB file {} on the final destination {} (in server root dir {}): {e}",
+            "Error moving temp DB file {} on the final destination {} (in server root dir {}): {}",
             temporary.display(),
             target.display(),
-            server.config.dir.to_text()
+            server.config.dir.to_text(),
+            plain(&e)
         )
     })?;
     let folder = File::open(".").and_then(|folder| folder.sync_all());
-    folder.map_err(|e| format!("Failed to fsync directory while saving DB: {e}"))
+    folder.map_err(|e| format!("Failed to fsync directory while saving DB: {}", plain(&e)))
 }
 
 /// Writes the data set in the form that the configuration wants, as a file of its own or as the base of an
@@ -375,5 +382,27 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn save_points_want_changes_and_time() {
+        let point = |seconds, changes| SavePoint { seconds, changes };
+        let points = [point(900, 1), point(60, 100)];
+        let check = |changes, seconds, expected: Option<SavePoint>| {
+            let found = reached(&points, changes, seconds).copied();
+            assert_eq!(found, expected, "{changes} changes in {seconds} s");
+        };
+        check(0, 10_000, None);
+        check(1, 900, None);
+        check(1, 901, Some(points[0]));
+        check(99, 61, None);
+        check(100, 61, Some(points[1]));
+        check(100, 60, None);
+        assert_eq!(reached(&[], 100, 10_000), None);
     }
 }

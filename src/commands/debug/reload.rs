@@ -2,7 +2,7 @@
 
 use super::is;
 use crate::base::rng;
-use crate::resp::error::Outcome;
+use crate::resp::error::{self, Outcome};
 use crate::resp::request::Argv;
 use crate::server::aof;
 use crate::server::cx::ServerCx;
@@ -24,6 +24,7 @@ pub(super) fn reload(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
             }
         }
     }
+    refuse_while_loading(cx)?;
     if saves {
         snapshot::save(cx.server).map_err(|_| "ERR")?;
     }
@@ -43,6 +44,7 @@ pub(super) fn reload(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 /// Empties, and loads the append-only file.
 pub(super) fn load_aof(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     const FAILED: &str = "ERR Error trying to load the AOF files, check server logs.";
+    refuse_while_loading(cx)?;
     aof::flush_wholly(cx.server);
     let source = aof::load::source(cx.server).map_err(|_| FAILED)?;
     cx.data().empty_all(false);
@@ -51,6 +53,14 @@ pub(super) fn load_aof(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     cx.server.dirty = 0;
     tracing::info!("Append Only File loaded by DEBUG LOADAOF");
     cx.reply.ok();
+    Ok(())
+}
+
+/// DEBUG may be used while the data set is loaded, but that is not begun anew then.
+fn refuse_while_loading(cx: &ServerCx<'_>) -> Outcome {
+    if cx.server.is_loading() {
+        return Err(error::LOADING);
+    }
     Ok(())
 }
 

@@ -347,7 +347,8 @@ fn read_header(input: &mut Input<'_>, is_lenient: bool) -> Result<u32, Fault> {
     let version = version.and_then(|digits| digits.parse().ok()).unwrap_or(0);
     let is_newer = version > VALKEY_VERSION;
     let is_known = is_known(version) && is_valkey == (version >= VALKEY_VERSION);
-    if !is_known && !(is_newer && is_lenient) {
+    let is_tried = is_newer && is_lenient;
+    if !is_known && !is_tried {
         return Err(Fault::Described(
             format!("Can't handle RDB format version {version}").into(),
         ));
