@@ -168,7 +168,10 @@ fn restore(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
             RestoreError::BadChecksumOrVersion => {
                 "ERR DUMP payload version or checksum are wrong".into()
             }
-            RestoreError::BadFormat => "ERR Bad data format".into(),
+            RestoreError::BadFormat(what) => {
+                tracing::warn!("Internal error in RDB: {what}");
+                "ERR Bad data format".into()
+            }
         }
     })?;
     cx.reply.ok();

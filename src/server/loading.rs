@@ -305,7 +305,6 @@ impl Snapshot {
             access: server.access_clock().new_entry(),
             lfu: server.config.is_lfu(),
             size_hint: Some(bytes),
-            check_crc: server.config.rdbchecksum,
         };
         Snapshot {
             loader: Loader::new(file, options),
@@ -381,9 +380,10 @@ impl Source for Snapshot {
 
 fn note_loaded(server: &mut Server, loaded: Loaded, functions: &[Box<[u8]>]) {
     tracing::info!(
-        "Done loading RDB, keys loaded: {}, keys expired: {}.",
+        "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
         loaded.keys,
-        loaded.expired
+        loaded.expired,
+        loaded.empty
     );
     server.snapshots.loaded = loaded.keys;
     server.snapshots.loaded_expired = loaded.expired;

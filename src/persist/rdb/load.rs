@@ -5,6 +5,7 @@ use super::error::LoadError;
 use super::format::{MAGIC_LEN, VALKEY_VERSION, is_known, opcode};
 use super::input::{Fault, Input, Scratch, Window};
 use crate::data::quicklist;
+use crate::keyspace::value::NewValue;
 use crate::keyspace::{Keyspace, hash, set, zset};
 use std::io::Read;
 
@@ -55,6 +56,75 @@ pub struct Loader<R> {
     db: usize,
     next: Hints,
     loaded: Loaded,
+    doing: Doing,
+    kind: u8,
+}
+
+/// What takes what a snapshot holds.
+pub(super) trait Target {
+    /// How many databases there are.
+    fn databases(&self) -> usize;
+    /// A database is about to get keys, so many if that is told.
+    fn select(&mut self, db: usize, keys: Option<usize>, offset: u64);
+    /// A name and a value at the beginning.
+    fn aux(&mut self, name: &[u8], value: &[u8], offset: u64);
+    /// Takes a key. False if it was there.
+    fn put(&mut self, at: Place<'_>, value: NewValue<'_>, access: u32) -> bool;
+    /// The key that was put, with all that was said of it, took the bytes from one offset to the other.
+    fn measure(&mut self, from: u64, to: u64);
+}
+
+/// Of a key: where it goes, and how it stood in the file.
+pub(super) struct Place<'a> {
+    pub(super) db: usize,
+    pub(super) key: &'a [u8],
+    pub(super) expiry_ms: Option<i64>,
+    /// The number of the value's type.
+    pub(super) kind: u8,
+}
+
+impl Target for Keyspace {
+    fn databases(&self) -> usize {
+        self.count()
+    }
+
+    fn select(&mut self, db: usize, keys: Option<usize>, _offset: u64) {
+        if let Some(keys) = keys {
+            self.db_mut(db).reserve(keys);
+        }
+    }
+
+    fn aux(&mut self, _name: &[u8], _value: &[u8], _offset: u64) {}
+
+    #[inline]
+    fn put(&mut self, at: Place<'_>, value: NewValue<'_>, access: u32) -> bool {
+        let key = self.key(at.key);
+        let db = self.db_mut(at.db);
+        let is_new = db.find(key).is_none();
+        if is_new {
+            db.insert(key, value, at.expiry_ms, access);
+        }
+        is_new
+    }
+
+    #[inline]
+    fn measure(&mut self, _from: u64, _to: u64) {}
+}
+
+/// What is being read, for who is told that it is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Doing {
+    #[default]
+    Start,
+    Type,
+    Expiry,
+    Key,
+    Value,
+    Checksum,
+    Length,
+    Aux,
+    ModuleAux,
+    Functions,
 }
 
 /// What is said of the next key before it comes.
@@ -87,6 +157,8 @@ pub struct Loaded {
     pub bytes: u64,
     /// The version of the format.
     pub version: u32,
+    /// Whether there was a checksum, or zeros in its place; nothing if the version has none.
+    pub checksum: Option<bool>,
 }
 
 impl<R: Read> Loader<R> {
@@ -104,11 +176,22 @@ impl<R: Read> Loader<R> {
             db: 0,
             next: Hints::default(),
             loaded: Loaded::default(),
+            doing: Doing::default(),
+            kind: 0,
         }
     }
 
     /// Reads about so many bytes more, at least a key. After an error there is nothing more to be read.
     pub fn step(&mut self, keyspace: &mut Keyspace, budget: u64) -> Result<Step, LoadError> {
+        self.step_into(keyspace, budget)
+    }
+
+    /// The same into whatever takes what a snapshot holds.
+    pub(super) fn step_into<T: Target>(
+        &mut self,
+        target: &mut T,
+        budget: u64,
+    ) -> Result<Step, LoadError> {
         let window = std::mem::replace(&mut self.window, Window::new(None, false));
         let mut input = Input::new(window, &mut self.reader);
         let mut part = Part {
@@ -121,13 +204,20 @@ impl<R: Read> Loader<R> {
             db: &mut self.db,
             next: &mut self.next,
             loaded: &mut self.loaded,
+            doing: &mut self.doing,
+            kind: &mut self.kind,
         };
-        let result = part.run(&mut input, keyspace, budget);
+        let result = part.run(&mut input, target, budget);
         let offset = input.offset();
         self.window = input.window;
         result.map_err(|fault| {
-            let key = (!self.key.is_empty()).then(|| self.key.as_slice().into());
-            describe(fault, offset, key)
+            let in_key = matches!(self.doing, Doing::Key | Doing::Value);
+            LoadError {
+                offset,
+                key: in_key.then(|| self.key.as_slice().into()),
+                is_truncated: matches!(fault, Fault::Truncated),
+                what: fault.to_string(),
+            }
         })
     }
 
@@ -144,6 +234,11 @@ impl<R: Read> Loader<R> {
     /// The sources of function libraries, as far as it was read.
     pub fn functions(&self) -> &[Box<[u8]>] {
         &self.functions
+    }
+
+    /// What is being read, and the type of the value if it is one.
+    pub(super) fn doing(&self) -> (Doing, u8) {
+        (self.doing, self.kind)
     }
 
     /// What was read so far.
@@ -169,13 +264,15 @@ struct Part<'a> {
     db: &'a mut usize,
     next: &'a mut Hints,
     loaded: &'a mut Loaded,
+    doing: &'a mut Doing,
+    kind: &'a mut u8,
 }
 
 impl Part<'_> {
-    fn run(
+    fn run<T: Target>(
         &mut self,
         input: &mut Input<'_>,
-        keyspace: &mut Keyspace,
+        target: &mut T,
         budget: u64,
     ) -> Result<Step, Fault> {
         let version = match *self.version {
@@ -193,29 +290,32 @@ impl Part<'_> {
         };
         let until = input.offset().saturating_add(budget);
         loop {
+            *self.doing = Doing::Type;
             let code = input.byte()?;
             if code == opcode::END {
-                self.loaded.bytes = finish(input, version)?;
+                *self.doing = Doing::Checksum;
+                self.loaded.checksum = finish(input, version)?;
+                self.loaded.bytes = input.offset();
                 return Ok(Step::Done(*self.loaded));
             }
             if code < opcode::SLOT_IMPORT {
-                self.read_key(code, input, keyspace, &cx)?;
+                self.read_key(code, input, target, &cx)?;
                 if input.offset() >= until {
                     return Ok(Step::More);
                 }
             } else {
-                self.read_other(code, input, keyspace)?;
+                self.read_other(code, input, target)?;
             }
         }
     }
 
     /// Reads a key with its value.
     #[inline]
-    fn read_key(
+    fn read_key<T: Target>(
         &mut self,
         kind: u8,
         input: &mut Input<'_>,
-        keyspace: &mut Keyspace,
+        target: &mut T,
         cx: &Context,
     ) -> Result<(), Fault> {
         if !decode::is_kind(kind, cx.version) {
@@ -223,12 +323,17 @@ impl Part<'_> {
                 format!("Unknown RDB encoding type {kind}").into(),
             ));
         }
+        // Its type has been read.
+        let start = input.offset() - 1;
+        *self.kind = kind;
+        *self.doing = Doing::Key;
+        self.key.clear();
         input.string_into(self.key, self.scratch)?;
+        *self.doing = Doing::Value;
         let hints = std::mem::take(self.next);
         let value = match decode::value(kind, input, self.scratch, cx) {
             Err(Fault::Empty) => {
-                self.loaded.empty += 1;
-                self.key.clear();
+                self.skip_empty();
                 return Ok(());
             }
             result => result?,
@@ -236,32 +341,51 @@ impl Part<'_> {
         let options = self.options;
         if options.drop_expired && hints.expiry_ms.is_some_and(|at| at < options.now_ms) {
             self.loaded.expired += 1;
-            self.key.clear();
             return Ok(());
         }
-        let key = keyspace.key(self.key);
-        let db = keyspace.db_mut(*self.db);
-        if db.find(key).is_some() {
-            let db = *self.db;
-            let key = self.key.escape_ascii();
+        let place = Place {
+            db: *self.db,
+            key: self.key,
+            expiry_ms: hints.expiry_ms,
+            kind,
+        };
+        if !target.put(place, value, hints.access(options)) {
+            let (db, key) = (*self.db, self.key.escape_ascii());
             return Err(Fault::Described(
                 format!("RDB has duplicated key '{key}' in DB {db}").into(),
             ));
         }
-        db.insert(key, value, hints.expiry_ms, hints.access(options));
         self.loaded.keys += 1;
-        self.key.clear();
+        target.measure(start, input.offset());
         Ok(())
+    }
+
+    /// Counts a key whose collection is empty, and says so of the first ones.
+    #[cold]
+    fn skip_empty(&mut self) {
+        const TOLD_MAX: u64 = 10;
+        if self.loaded.empty < TOLD_MAX {
+            let key = self.key.escape_ascii();
+            tracing::info!("rdbLoadObject skipping empty key: {key}");
+        }
+        self.loaded.empty += 1;
     }
 
     /// Reads what is neither a key nor the end.
     #[cold]
-    fn read_other(
+    fn read_other<T: Target>(
         &mut self,
         code: u8,
         input: &mut Input<'_>,
-        keyspace: &mut Keyspace,
+        target: &mut T,
     ) -> Result<(), Fault> {
+        *self.doing = match code {
+            opcode::EXPIRY_MS | opcode::EXPIRY_S => Doing::Expiry,
+            opcode::AUX => Doing::Aux,
+            opcode::FUNCTION | opcode::FUNCTION_PRE_GA => Doing::Functions,
+            opcode::MODULE_AUX => Doing::ModuleAux,
+            _ => Doing::Length,
+        };
         match code {
             opcode::EXPIRY_MS => self.next.expiry_ms = Some(input.time_ms()?),
             opcode::EXPIRY_S => {
@@ -270,16 +394,20 @@ impl Part<'_> {
             }
             opcode::IDLE => self.next.idle_seconds = Some(input.len()?),
             opcode::FREQUENCY => self.next.frequency = Some(input.byte()?),
-            opcode::SELECT => *self.db = read_db(input, keyspace.count())?,
+            opcode::SELECT => {
+                *self.db = read_db(input, target.databases())?;
+                target.select(*self.db, None, input.offset());
+            }
             opcode::RESIZE => {
                 let keys = input.len()?;
                 input.len()?;
                 let keys = input.plausible(keys, KEY_BYTES_MIN);
-                keyspace.db_mut(*self.db).reserve(keys);
+                target.select(*self.db, Some(keys), input.offset());
             }
             opcode::AUX => {
                 let name = input.owned(self.scratch)?;
                 let value = input.owned(self.scratch)?;
+                target.aux(&name, &value, input.offset());
                 self.aux.push((name, value));
             }
             opcode::FUNCTION => self.functions.push(input.owned(self.scratch)?),
@@ -343,24 +471,22 @@ fn read_header(input: &mut Input<'_>) -> Result<u32, Fault> {
     Ok(version)
 }
 
-/// Reads what is behind the end, and gives the number of all bytes.
-fn finish(input: &mut Input<'_>, version: u32) -> Result<u64, Fault> {
+/// Reads what is behind the end, and says whether it is a checksum.
+fn finish(input: &mut Input<'_>, version: u32) -> Result<Option<bool>, Fault> {
     /// The first version that ends in a checksum.
     const SUMMED: u32 = 5;
-    if version >= SUMMED {
-        let found = input.checksum();
-        let said = u64::from_le_bytes(input.array()?);
-        // Zero says that the writer did not sum.
-        if let Some(found) = found
-            && said != 0
-            && said != found
-        {
-            return Err(Fault::Described(
-                format!("Wrong RDB checksum expected: ({said:x}) but got ({found:x})").into(),
-            ));
-        }
+    if version < SUMMED {
+        return Ok(None);
     }
-    Ok(input.offset())
+    let found = input.checksum();
+    let said = u64::from_le_bytes(input.array()?);
+    // Zero says that the writer did not sum.
+    match found {
+        Some(found) if said != 0 && said != found => Err(Fault::Described(
+            format!("RDB CRC error: the file says {said:x}, its bytes have {found:x}").into(),
+        )),
+        _ => Ok(Some(said != 0)),
+    }
 }
 
 fn read_db(input: &mut Input<'_>, count: usize) -> Result<usize, Fault> {
@@ -394,22 +520,4 @@ fn skip_module_aux(input: &mut Input<'_>) -> Result<(), Fault> {
         input.len()?;
     }
     decode::skip_module_value(input)
-}
-
-/// Puts a fault into words.
-pub(super) fn describe(fault: Fault, offset: u64, key: Option<Box<[u8]>>) -> LoadError {
-    let is_truncated = matches!(fault, Fault::Truncated);
-    let what = match fault {
-        Fault::Truncated => "Unexpected EOF reading RDB file".into(),
-        Fault::Io(error) => format!("Error reading RDB file: {error}"),
-        Fault::Corrupt(what) => what.into(),
-        Fault::Described(what) => what.into(),
-        Fault::Empty => "an empty collection".into(),
-    };
-    LoadError {
-        offset,
-        key,
-        is_truncated,
-        what,
-    }
 }

@@ -5,7 +5,7 @@ use super::decode::{self, Context};
 use super::encode::{self, lack};
 use super::error::RestoreError;
 use super::format::{Version, is_known};
-use super::input::{Fault, Input, Scratch, Window};
+use super::input::{Input, Scratch, Window};
 use super::load::Limits;
 use super::sink::Sink;
 use crate::keyspace::EntryRef;
@@ -57,11 +57,12 @@ pub fn restore<T>(
         limits: options.limits,
         version,
     };
-    let kind = input.byte().map_err(bad)?;
-    if !decode::is_kind(kind, version) {
-        return Err(RestoreError::BadFormat);
-    }
-    let value = decode::value(kind, &mut input, &mut scratch, &cx).map_err(bad)?;
+    let kind = input.byte();
+    let kind = kind.map_err(|fault| RestoreError::BadFormat(fault.to_string()))?;
+    let value = match decode::value(kind, &mut input, &mut scratch, &cx) {
+        Ok(value) => value,
+        Err(fault) => return Err(RestoreError::BadFormat(fault.to_string())),
+    };
     Ok(take(value))
 }
 
@@ -76,8 +77,4 @@ fn verify(payload: &[u8], check_crc: bool) -> Result<(&[u8], u32), RestoreError>
         return Err(WRONG);
     }
     Ok((body, version))
-}
-
-fn bad(_: Fault) -> RestoreError {
-    RestoreError::BadFormat
 }

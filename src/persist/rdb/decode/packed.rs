@@ -13,9 +13,10 @@ use crate::data::quicklist::QuickList;
 use crate::keyspace::value::{Big, Collection, NewValue, Packing, Stored};
 use crate::keyspace::zset::Zset;
 
-/// The listpack in bytes from anywhere.
-pub fn check(bytes: &[u8]) -> Result<Listpack<'_>, Fault> {
-    Listpack::check(bytes).map_err(|fault| Fault::Described(fault.to_string().into()))
+/// The listpack in bytes from anywhere, which are those of `what`.
+pub fn check<'a>(bytes: &'a [u8], what: &str) -> Result<Listpack<'a>, Fault> {
+    Listpack::check(bytes)
+        .map_err(|fault| Fault::Described(format!("{what} integrity check failed: {fault}").into()))
 }
 
 /// A list in one listpack.
@@ -25,7 +26,7 @@ pub fn list<'a>(pack: ListpackBuf, limits: &Limits) -> Result<NewValue<'a>, Faul
 
 /// A list whose only node is a listpack.
 pub fn single_node<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
-    let pack = check(blob.as_slice())?;
+    let pack = check(blob.as_slice(), "Listpack")?;
     let (bytes, count) = (pack.bytes().len(), pack.len());
     if count == 0 {
         return Err(Fault::Empty);
@@ -41,8 +42,9 @@ pub fn single_node<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, 
 
 /// A set in an intset.
 pub fn ints<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
-    let ints = IntSet::check(blob.as_slice())
-        .map_err(|fault| Fault::Described(format!("{fault}").into()))?;
+    let ints = IntSet::check(blob.as_slice()).map_err(|fault| {
+        Fault::Described(format!("Intset integrity check failed: {fault}").into())
+    })?;
     if ints.is_empty() {
         return Err(Fault::Corrupt("Intset integrity check failed."));
     }
@@ -60,7 +62,7 @@ pub fn ints<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> 
 /// A set in a listpack.
 pub fn set<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
     const DOUBLE: Fault = Fault::Corrupt("Duplicate set members detected");
-    let pack = check(blob.as_slice())?;
+    let pack = check(blob.as_slice(), "Set listpack")?;
     let count = pack.len();
     if count == 0 {
         return Err(Fault::Empty);
@@ -84,7 +86,7 @@ pub fn set<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
 
 /// A hash in a listpack.
 pub fn hash<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
-    let pack = check(blob.as_slice())?;
+    let pack = check(blob.as_slice(), "Hash listpack")?;
     let count = count_of(pack, 2)?;
     if count > limits.hash.entries_max {
         return Ok(NewValue::Big(Big::Hash(Box::new(fields_of(pack)?))));
@@ -107,7 +109,7 @@ pub fn hash_of_any_length<'a>(pack: ListpackBuf, limits: &Limits) -> Result<NewV
 
 /// A hash in a listpack of fields, values, and times of expiry, 0 for none.
 pub fn expiring_hash<'a>(blob: Blob<'a>) -> Result<NewValue<'a>, Fault> {
-    let pack = check(blob.as_slice())?;
+    let pack = check(blob.as_slice(), "Hash listpack")?;
     let count = count_of(pack, 3)?;
     let mut fields = Fields::new(hash::process());
     fields.reserve(count);
@@ -131,7 +133,7 @@ pub fn expiring_hash<'a>(blob: Blob<'a>) -> Result<NewValue<'a>, Fault> {
 /// A sorted set in a listpack.
 pub fn zset<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
     const DOUBLE: Fault = Fault::Corrupt("Duplicate zset fields detected");
-    let pack = check(blob.as_slice())?;
+    let pack = check(blob.as_slice(), "Zset listpack")?;
     let count = count_of(pack, 2)?;
     let is_sorted = check_scores(pack)?;
     if is_sorted && count as u64 <= limits.zset.entries {
