@@ -386,7 +386,7 @@ mod tests {
             "] Checksum OK\n",
             "] \\o/ RDB looks OK! \\o/\n[info] ",
             " 17 expires\n",
-            " 5 already expired\n",
+            " 7 already expired\n",
             "\nbiggest keys\n",
         ] {
             assert!(text.contains(line), "{line}: {text}");

@@ -109,7 +109,7 @@ fn try_payload(payload: &[u8]) -> bool {
     };
     let mut again = Vec::new();
     let entry = keyspace.db(0).entry(place);
-    dump(entry, &mut again, Version::Auto, true);
+    dump(entry, &mut again, Version::V12, true);
     let before = picture_of(entry);
     let mut copy = empty();
     let copied = restore(&again, &options, |value| {

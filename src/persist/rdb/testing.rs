@@ -664,7 +664,7 @@ pub fn old_payloads() -> Vec<Vec<u8>> {
         (14, [&[2][..], &ziplist, &ziplist].concat()),
         (
             9,
-            b"\x0f\x02\x03foo\x03\x00bar\x05hello\x02\x01wox\xff".to_vec(),
+            b"\x16\x02\x03foo\x03\x00bar\x05hello\x02\x01wox\xff".to_vec(),
         ),
         (3, b"\x03\x01a\x031.5\x01b\xfe\x01c\xff".to_vec()),
         (1, b"\x02\x01a\xc0\x05".to_vec()),

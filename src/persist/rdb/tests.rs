@@ -2,6 +2,7 @@
 
 use super::testing::*;
 use super::*;
+use crate::keyspace::stream::Stream;
 use crate::keyspace::value::{NewValue, Type};
 use crate::keyspace::{EntryRef, Keyspace};
 use proptest::prelude::*;
@@ -60,6 +61,18 @@ fn auto_is_the_lowest_version_that_can_hold_the_data() {
         assert!(file.starts_with(expected));
     };
     check(false, b"REDIS0010");
+    let mut keyspace = sample(false);
+    let key = keyspace.key(b"stream:few");
+    let place = keyspace.db(3).find(key).expect("there is one");
+    keyspace.edit::<Box<Stream>, _>(3, key, place, |stream, _| {
+        let group = stream.groups.get_mut(b"group").expect("there is one");
+        group.create_consumer(b"idle", 5);
+    });
+    let file = saved(&keyspace, &save_options(Version::Auto)).expect("it can be saved");
+    assert!(
+        file.starts_with(b"REDIS0011"),
+        "what a consumer did last is of 11"
+    );
     check(true, b"REDIS0012");
 }
 
@@ -324,7 +337,7 @@ fn old_forms_are_read() {
     );
     check(
         9,
-        b"\x0f\x02\x03foo\x03\x00bar\x05hello\x02\x01wox\xff",
+        b"\x16\x02\x03foo\x03\x00bar\x05hello\x02\x01wox\xff",
         "listpack until None: foo=bar@None hello=wo@None",
     );
     check(
