@@ -10,7 +10,7 @@ use crate::data::quicklist::{self, Fill};
 use crate::keyspace::{hash, set, zset};
 use crate::persist::rdb::{self, LoadError, LoadOptions, Loaded, Loader};
 use crate::server::aof;
-use crate::server::config::Config;
+use crate::server::config::{Config, RdbVersionCheck};
 use crate::server::gate;
 use crate::server::propagate;
 use crate::server::state::{Server, Shutdown};
@@ -301,6 +301,7 @@ impl Snapshot {
             now_ms: clock::unix_us() / 1000,
             drop_expired: expired == Expired::Dropped,
             check_crc: server.config.rdbchecksum && !server.config.skip_checksum_validation,
+            any_version: server.config.rdb_version_check == RdbVersionCheck::Relaxed,
             limits: limits(&server.config),
             access: server.access_clock().new_entry(),
             lfu: server.config.is_lfu(),
@@ -395,6 +396,8 @@ fn log_bad(error: &LoadError) {
         tracing::warn!("Short read or OOM loading DB. Unrecoverable error, aborting now.");
     }
     tracing::warn!("Internal error in RDB: {error}");
+    tracing::warn!("[offset {}] {}", error.offset, error.what);
+    tracing::warn!("Terminating server after rdb file reading failure.");
 }
 
 fn count_keys(server: &Server) -> u64 {

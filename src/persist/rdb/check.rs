@@ -79,6 +79,7 @@ fn load_options(options: CheckOptions<'_>) -> LoadOptions {
         now_ms: options.now_ms,
         drop_expired: false,
         check_crc: true,
+        any_version: false,
         limits: Limits {
             list: quicklist::Options::default(),
             set: set::Limits {

@@ -98,6 +98,7 @@ fn try_payload(payload: &[u8]) -> bool {
     let options = RestoreOptions {
         limits: limits(),
         check_crc: true,
+        any_version: false,
     };
     let mut keyspace = empty();
     let key = keyspace.key(b"key");

@@ -2,7 +2,7 @@
 
 use super::decode::{self, Context};
 use super::error::LoadError;
-use super::format::{MAGIC_LEN, VALKEY_VERSION, is_known, opcode};
+use super::format::{MAGIC_LEN, VALKEY_VERSION, is_accepted, opcode};
 use super::input::{Fault, Input, Scratch, Window};
 use crate::data::quicklist;
 use crate::keyspace::value::NewValue;
@@ -31,6 +31,8 @@ pub struct LoadOptions {
     pub drop_expired: bool,
     /// Whether the checksum is checked (`rdbchecksum`).
     pub check_crc: bool,
+    /// Whether versions that are not known are read too (`rdb-version-check relaxed`).
+    pub any_version: bool,
     /// The forms of collections.
     pub limits: Limits,
     /// The access clock of keys of whose use nothing is said.
@@ -278,7 +280,7 @@ impl Part<'_> {
         let version = match *self.version {
             Some(version) => version,
             None => {
-                let version = read_header(input)?;
+                let version = read_header(input, self.options.any_version)?;
                 *self.version = Some(version);
                 self.loaded.version = version;
                 version
@@ -450,7 +452,7 @@ impl Hints {
 /// What a key takes in a file, by a low guess: room is made ahead for no more than fit by it.
 const KEY_BYTES_MIN: u64 = 16;
 
-fn read_header(input: &mut Input<'_>) -> Result<u32, Fault> {
+fn read_header(input: &mut Input<'_>, any_version: bool) -> Result<u32, Fault> {
     let magic: [u8; MAGIC_LEN] = input.array()?;
     let (digits, is_valkey) = match (magic.strip_prefix(b"REDIS"), magic.strip_prefix(b"VALKEY")) {
         (Some(digits), _) => (digits, false),
@@ -463,7 +465,7 @@ fn read_header(input: &mut Input<'_>) -> Result<u32, Fault> {
     };
     let version = std::str::from_utf8(digits).ok();
     let version = version.and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    if !is_known(version) || is_valkey != (version >= VALKEY_VERSION) {
+    if !is_accepted(version, any_version) || is_valkey != (version >= VALKEY_VERSION) {
         return Err(Fault::Described(
             format!("Can't handle RDB format version {version}").into(),
         ));

@@ -4,7 +4,7 @@
 use super::decode::{self, Context};
 use super::encode::{self, lack};
 use super::error::RestoreError;
-use super::format::{Version, is_known};
+use super::format::{Version, is_accepted};
 use super::input::{Input, Scratch, Window};
 use super::load::Limits;
 use super::sink::Sink;
@@ -20,6 +20,8 @@ pub struct RestoreOptions {
     pub limits: Limits,
     /// Whether the checksum is checked.
     pub check_crc: bool,
+    /// Whether versions that are not known are taken too (`rdb-version-check relaxed`).
+    pub any_version: bool,
 }
 
 /// Version and checksum.
@@ -49,7 +51,7 @@ pub fn restore<T>(
     options: &RestoreOptions,
     take: impl FnOnce(NewValue<'_>) -> T,
 ) -> Result<T, RestoreError> {
-    let (body, version) = verify(payload, options.check_crc)?;
+    let (body, version) = verify(payload, options)?;
     let mut none = io::empty();
     let mut input = Input::new(Window::of(body.to_vec()), &mut none);
     let mut scratch = Scratch::default();
@@ -67,13 +69,18 @@ pub fn restore<T>(
 }
 
 /// The bytes of the value and the version.
-fn verify(payload: &[u8], check_crc: bool) -> Result<(&[u8], u32), RestoreError> {
+fn verify<'a>(
+    payload: &'a [u8],
+    options: &RestoreOptions,
+) -> Result<(&'a [u8], u32), RestoreError> {
     const WRONG: RestoreError = RestoreError::BadChecksumOrVersion;
     let (body, footer) = payload.split_last_chunk::<FOOTER>().ok_or(WRONG)?;
     let [low, high, crc @ ..] = *footer;
     let version = u32::from(u16::from_le_bytes([low, high]));
     let summed = &payload[..body.len() + 2];
-    if !is_known(version) || check_crc && crc64(summed) != u64::from_le_bytes(crc) {
+    if !is_accepted(version, options.any_version)
+        || options.check_crc && crc64(summed) != u64::from_le_bytes(crc)
+    {
         return Err(WRONG);
     }
     Ok((body, version))

@@ -45,6 +45,7 @@ pub fn load_options(size_hint: Option<u64>) -> LoadOptions {
         now_ms: 1_000_000,
         drop_expired: true,
         check_crc: true,
+        any_version: false,
         limits: limits(),
         access: 0,
         lfu: false,

@@ -214,6 +214,7 @@ fn restored(payload: &[u8]) -> Result<String, RestoreError> {
     let options = RestoreOptions {
         limits: limits(),
         check_crc: true,
+        any_version: false,
     };
     restore(payload, &options, |value| {
         let mut keyspace = empty();

@@ -15,8 +15,12 @@ use crate::keyspace::zset::Zset;
 
 /// The listpack in bytes from anywhere, which are those of `what`.
 pub fn check<'a>(bytes: &'a [u8], what: &str) -> Result<Listpack<'a>, Fault> {
-    Listpack::check(bytes)
-        .map_err(|fault| Fault::Described(format!("{what} integrity check failed: {fault}").into()))
+    Listpack::check(bytes).map_err(|fault| wrong(what, &fault.to_string()))
+}
+
+/// What is wrong with a packed collection, in the words that Redis logs and some more.
+fn wrong(what: &str, why: &str) -> Fault {
+    Fault::Described(format!("{what} integrity check failed: {why}").into())
 }
 
 /// A list in one listpack.
@@ -61,7 +65,7 @@ pub fn ints<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> 
 
 /// A set in a listpack.
 pub fn set<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
-    const DOUBLE: Fault = Fault::Corrupt("Duplicate set members detected");
+    let double = || wrong("Set listpack", "duplicate members");
     let pack = check(blob.as_slice(), "Set listpack")?;
     let count = pack.len();
     if count == 0 {
@@ -71,14 +75,14 @@ pub fn set<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
         return if is_distinct(pack, count, 1) {
             Ok(keep(Packing::Set, blob))
         } else {
-            Err(DOUBLE)
+            Err(double())
         };
     }
     let mut members = Members::new(hash::process());
     members.reserve(count);
     for item in pack.iter() {
         if !members.insert(item.bytes(&mut itoa::Buffer::new())) {
-            return Err(DOUBLE);
+            return Err(double());
         }
     }
     Ok(NewValue::Big(Big::Set(Box::new(members))))
@@ -86,13 +90,14 @@ pub fn set<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
 
 /// A hash in a listpack.
 pub fn hash<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
-    let pack = check(blob.as_slice(), "Hash listpack")?;
-    let count = count_of(pack, 2)?;
+    const WHAT: &str = "Hash listpack";
+    let pack = check(blob.as_slice(), WHAT)?;
+    let count = count_of(pack, 2, WHAT)?;
     if count > limits.hash.entries_max {
         return Ok(NewValue::Big(Big::Hash(Box::new(fields_of(pack)?))));
     }
     if !is_distinct(pack, count, 2) {
-        return Err(Fault::Corrupt("Duplicate hash fields detected"));
+        return Err(wrong(WHAT, "duplicate fields"));
     }
     Ok(keep(Packing::Hash, blob))
 }
@@ -101,7 +106,7 @@ pub fn hash<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> 
 pub fn hash_of_any_length<'a>(pack: ListpackBuf, limits: &Limits) -> Result<NewValue<'a>, Fault> {
     let read = pack.as_ref();
     if read.iter().any(|item| item.len() > limits.hash.value_max) {
-        count_of(read, 2)?;
+        count_of(read, 2, "Hash listpack")?;
         return Ok(NewValue::Big(Big::Hash(Box::new(fields_of(read)?))));
     }
     hash(Blob::Long(pack.into_vec()), limits)
@@ -109,8 +114,9 @@ pub fn hash_of_any_length<'a>(pack: ListpackBuf, limits: &Limits) -> Result<NewV
 
 /// A hash in a listpack of fields, values, and times of expiry, 0 for none.
 pub fn expiring_hash<'a>(blob: Blob<'a>) -> Result<NewValue<'a>, Fault> {
-    let pack = check(blob.as_slice(), "Hash listpack")?;
-    let count = count_of(pack, 3)?;
+    const WHAT: &str = "Hash listpack";
+    let pack = check(blob.as_slice(), WHAT)?;
+    let count = count_of(pack, 3, WHAT)?;
     let mut fields = Fields::new(hash::process());
     fields.reserve(count);
     let mut items = pack.iter();
@@ -132,15 +138,16 @@ pub fn expiring_hash<'a>(blob: Blob<'a>) -> Result<NewValue<'a>, Fault> {
 
 /// A sorted set in a listpack.
 pub fn zset<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
-    const DOUBLE: Fault = Fault::Corrupt("Duplicate zset fields detected");
-    let pack = check(blob.as_slice(), "Zset listpack")?;
-    let count = count_of(pack, 2)?;
+    const WHAT: &str = "Zset listpack";
+    let double = || wrong(WHAT, "duplicate members");
+    let pack = check(blob.as_slice(), WHAT)?;
+    let count = count_of(pack, 2, WHAT)?;
     let is_sorted = check_scores(pack)?;
     if is_sorted && count as u64 <= limits.zset.entries {
         return if is_distinct(pack, count, 2) {
             Ok(keep(Packing::Zset, blob))
         } else {
-            Err(DOUBLE)
+            Err(double())
         };
     }
     let mut zset = Zset::new_in(Vec::new());
@@ -152,7 +159,7 @@ pub fn zset<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> 
         let score = score_of(score).expect("scores were checked");
         let member = member.bytes(&mut itoa::Buffer::new()).to_vec();
         if zset.insert(&member, score, limits.zset).is_some() {
-            return Err(DOUBLE);
+            return Err(double());
         }
     }
     Ok(match zset.into_stored() {
@@ -162,11 +169,11 @@ pub fn zset<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> 
 }
 
 /// How many members or fields there are, with so many elements each.
-fn count_of(pack: Listpack<'_>, each: usize) -> Result<usize, Fault> {
+fn count_of(pack: Listpack<'_>, each: usize, what: &str) -> Result<usize, Fault> {
     match pack.len() {
         0 => Err(Fault::Empty),
         elements if elements.is_multiple_of(each) => Ok(elements / each),
-        _ => Err(Fault::Corrupt("a listpack with an element too few")),
+        _ => Err(wrong(what, "a listpack with an element too few")),
     }
 }
 
