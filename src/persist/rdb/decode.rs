@@ -262,9 +262,14 @@ fn set<'a>(
         }
         return Ok(NewValue::Big(Big::Set(Box::new(members))));
     }
-    let mut set = Set::of_ints();
-    for _ in 0..count {
-        let is_new = match input.string(scratch)? {
+    let mut set = Set::new_in(std::mem::take(&mut scratch.packed));
+    for index in 0..count {
+        let text = input.string(scratch)?;
+        let mut digits = itoa::Buffer::new();
+        if index == 0 {
+            set.expect(text.bytes(&mut digits), count as usize, limits.set);
+        }
+        let is_new = match text {
             Text::Int(n) => set.insert_item(Item::Int(n), limits.set),
             Text::Bytes(bytes) => set.insert(bytes, limits.set),
         };
@@ -287,7 +292,7 @@ fn zset<'a>(
         sorted.reserve(input.plausible(count, 2 * BYTES_EACH));
         Zset::Tree(Box::new(sorted))
     } else {
-        Zset::new_in(Vec::new())
+        Zset::new_in(std::mem::take(&mut scratch.packed))
     };
     let mut member = std::mem::take(&mut scratch.field);
     for _ in 0..count {
@@ -331,7 +336,7 @@ fn hash<'a>(
         fields.reserve(input.plausible(count, BYTES_EACH));
         Hash::Table(Box::new(fields))
     } else {
-        Hash::new_in(Vec::new())
+        Hash::new_in(std::mem::take(&mut scratch.packed))
     };
     let mut field = std::mem::take(&mut scratch.field);
     for _ in 0..count {
