@@ -6,6 +6,7 @@ use cinnabar::net::EventLoop;
 use cinnabar::server::aof;
 use cinnabar::server::apply::log_level;
 use cinnabar::server::args::{self, Invocation, Start};
+use cinnabar::server::check_rdb;
 use cinnabar::server::config::{self, Config, Fault, Loaded, Loader, Origin};
 use cinnabar::server::loading;
 use cinnabar::server::log::{self, LogSettings, SyslogSettings};
@@ -34,6 +35,14 @@ fn main() -> ExitCode {
             eprintln!("{}", text.trim_end());
             ExitCode::FAILURE
         }
+        Invocation::CheckRdb(path) => match check_rdb::run(&path) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(e) => {
+                eprintln!("Can't check {}: {e}", path.display());
+                ExitCode::FAILURE
+            }
+        },
         Invocation::Run(start) if start.check_only => check(load(&start)),
         Invocation::Run(start) => match load(&start) {
             Ok((config, loaded)) => {

@@ -101,7 +101,7 @@ pub fn decompress(input: &[u8], expected_len: usize) -> Result<Vec<u8>, Fault> {
 }
 
 /// The same into a vector whose content is given up, so that its memory serves many times. After a fault
-/// it holds what came before that.
+/// its content means nothing.
 pub fn decompress_into(input: &[u8], expected_len: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
     out.clear();
     // The densest form is three bytes for the longest reference.
@@ -109,17 +109,35 @@ pub fn decompress_into(input: &[u8], expected_len: usize, out: &mut Vec<u8>) -> 
         return Err(Fault::Length);
     }
     out.reserve_exact(expected_len);
-    let mut at = 0;
+    out.resize(expected_len, 0);
+    let len = unpack(input, out)?;
+    if len == expected_len {
+        Ok(())
+    } else {
+        Err(Fault::Length)
+    }
+}
+
+/// Decompresses to the beginning of a slice; gives the number of bytes.
+fn unpack(input: &[u8], out: &mut [u8]) -> Result<usize, Fault> {
+    let (mut at, mut len) = (0, 0);
     while let Some(&control) = input.get(at) {
         at += 1;
         if usize::from(control) < RUN_MAX {
-            let run_end = at + usize::from(control) + 1;
-            let run = input.get(at..run_end).ok_or(Fault::Truncated)?;
-            if run.len() > expected_len - out.len() {
-                return Err(Fault::Length);
+            let run = usize::from(control) + 1;
+            if let (Some(from), Some(to)) = (
+                input[at..].first_chunk::<RUN_MAX>(),
+                out[len..].first_chunk_mut::<RUN_MAX>(),
+            ) {
+                // The longest run is copied at once; what is too much is written over.
+                *to = *from;
+            } else {
+                let run = input.get(at..at + run).ok_or(Fault::Truncated)?;
+                let place = out.get_mut(len..len + run.len()).ok_or(Fault::Length)?;
+                place.copy_from_slice(run);
             }
-            out.extend_from_slice(run);
-            at = run_end;
+            at += run;
+            len += run;
             continue;
         }
         let mut byte = || {
@@ -127,27 +145,45 @@ pub fn decompress_into(input: &[u8], expected_len: usize, out: &mut Vec<u8>) -> 
             at += 1;
             Ok(usize::from(byte))
         };
-        let mut len = usize::from(control >> 5) + 2;
-        if len == LONG_MIN {
-            len += byte()?;
+        let mut count = usize::from(control >> 5) + 2;
+        if count == LONG_MIN {
+            count += byte()?;
         }
         let back = (usize::from(control & 0x1f) << 8 | byte()?) + 1;
-        if len > expected_len - out.len() {
+        if count > out.len() - len {
             return Err(Fault::Length);
         }
-        let mut from = out.len().checked_sub(back).ok_or(Fault::Reference)?;
-        // A reference into its own output: each round repeats all that is there.
-        while len > 0 {
-            let piece = len.min(out.len() - from);
-            out.extend_from_within(from..from + piece);
-            from += piece;
-            len -= piece;
-        }
+        let from = len.checked_sub(back).ok_or(Fault::Reference)?;
+        repeat(out, from, len, count);
+        len += count;
     }
-    if out.len() == expected_len {
-        Ok(())
+    Ok(len)
+}
+
+/// Writes so many bytes at a place, as they are from an earlier one on.
+#[inline]
+fn repeat(out: &mut [u8], from: usize, to: usize, count: usize) {
+    const PIECE: usize = 16;
+    let back = to - from;
+    if back >= PIECE && out.len() - to >= count + PIECE {
+        // In pieces that may go beyond the end, which is written over later.
+        let mut done = 0;
+        while done < count {
+            let piece: [u8; PIECE] = *out[from + done..].first_chunk().expect("it is before `to`");
+            out[to + done..to + done + PIECE].copy_from_slice(&piece);
+            done += PIECE;
+        }
+    } else if back == 1 {
+        let byte = out[from];
+        out[to..to + count].fill(byte);
     } else {
-        Err(Fault::Length)
+        // Into its own output: each round repeats all that is there.
+        let mut done = 0;
+        while done < count {
+            let piece = (count - done).min(back + done);
+            out.copy_within(from..from + piece, to + done);
+            done += piece;
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::persist::rdb::{self, RestoreError, RestoreOptions, Version};
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
-use crate::server::config::Choice;
+use crate::server::config::{Choice, RdbVersionCheck};
 use crate::server::cx::DataCx;
 use crate::server::loading;
 
@@ -146,6 +146,7 @@ fn restore(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let restore = RestoreOptions {
         limits: loading::limits(cx.config),
         check_crc: !cx.config.skip_checksum_validation,
+        any_version: cx.config.rdb_version_check == RdbVersionCheck::Relaxed,
     };
     let stored = rdb::restore(argv.at(3), &restore, |value| {
         let deleted = make_room(cx, argv);
@@ -168,7 +169,10 @@ fn restore(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
             RestoreError::BadChecksumOrVersion => {
                 "ERR DUMP payload version or checksum are wrong".into()
             }
-            RestoreError::BadFormat => "ERR Bad data format".into(),
+            RestoreError::BadFormat(what) => {
+                tracing::warn!("Internal error in RDB: {what}");
+                "ERR Bad data format".into()
+            }
         }
     })?;
     cx.reply.ok();

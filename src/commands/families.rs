@@ -9,6 +9,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::scan::COMMANDS,
     super::object::COMMANDS,
     super::dump::COMMANDS,
+    super::migrate::COMMANDS,
     super::string::COMMANDS,
     super::list::COMMANDS,
     super::set::COMMANDS,

@@ -24,6 +24,7 @@ mod latency;
 mod list;
 mod lolwut;
 mod memory;
+mod migrate;
 mod module;
 mod object;
 mod persistence;

@@ -36,6 +36,7 @@ pub enum Expiry {
 pub struct Db {
     table: Table<Entry>,
     volatile: usize,
+    streams: usize,
     /// The hashes with volatile fields, by the time of the first one: each such hash of the table
     /// exactly once.
     field_expiries: BTreeSet<(i64, Box<[u8]>)>,
@@ -51,6 +52,7 @@ impl Db {
         Db {
             table: Table::new(hasher),
             volatile: 0,
+            streams: 0,
             field_expiries: BTreeSet::new(),
             expire_cursor: 0,
             avg_ttl_ms: 0,
@@ -71,6 +73,11 @@ impl Db {
     /// The number of keys that have an expiry.
     pub fn volatile(&self) -> usize {
         self.volatile
+    }
+
+    /// The number of keys that hold streams.
+    pub fn streams(&self) -> usize {
+        self.streams
     }
 
     /// The number of hashes that have volatile fields.
@@ -138,6 +145,7 @@ impl Db {
             self.table.mark_volatile(key.hash);
         }
         self.note_field_expiry(key.bytes, None, entry.next_field_expiry());
+        self.streams += usize::from(entry.is_stream());
         place
     }
 
@@ -168,6 +176,8 @@ impl Db {
         let new = Entry::new(key.bytes, value, expiry, access);
         self.table.replace(place, new);
         self.note_field_expiry(key.bytes, old.next_field_expiry(), new.next_field_expiry());
+        self.streams += usize::from(new.is_stream());
+        self.streams -= usize::from(old.is_stream());
         disposal.dispose(old);
         self.count_volatile(key, was.is_some(), expiry.is_some());
     }
@@ -346,6 +356,7 @@ impl Db {
             self.volatile -= 1;
         }
         self.note_field_expiry(key.bytes, entry.next_field_expiry(), None);
+        self.streams -= usize::from(entry.is_stream());
         entry
     }
 
@@ -354,6 +365,7 @@ impl Db {
         self.table.insert(key.hash, entry);
         self.count_volatile(key, false, entry.expiry().is_some());
         self.note_field_expiry(key.bytes, None, entry.next_field_expiry());
+        self.streams += usize::from(entry.is_stream());
     }
 
     /// Keeps the index of hashes with volatile fields true to a change.

@@ -423,6 +423,12 @@ impl Entry {
         (self.kind() == RAW).then(|| unsafe { &mut *self.pointer::<RawString>() })
     }
 
+    /// Whether the value is a stream.
+    #[inline]
+    pub(super) fn is_stream(self) -> bool {
+        self.kind() == BIG_STREAM
+    }
+
     /// When the first field of a hash expires, if the value is a hash with such fields.
     #[inline]
     pub(super) fn next_field_expiry(self) -> Option<i64> {

@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -14,6 +14,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 pub enum Invocation {
     /// Run, or only check what would be run with.
     Run(Start),
+    /// Check this snapshot, report what is in it, and exit.
+    CheckRdb(PathBuf),
     /// Print this to standard output and exit with 0.
     Inform(String),
     /// Print this to standard error and exit with 1.
@@ -81,13 +83,33 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
     if asks_for_sentinel(&args) {
         return refuse("Sentinel mode is not supported");
     }
+    if let Some(invocation) = as_check_rdb(&args) {
+        return invocation;
+    }
     match command().try_get_matches_from(args) {
         Ok(matches) => invocation(matches),
         Err(error) => Invocation::Refuse(error.to_string()),
     }
 }
 
+/// What is asked for if the program is called `redis-check-rdb`, by a link of that name.
+fn as_check_rdb(args: &[OsString]) -> Option<Invocation> {
+    let name = Path::new(args.first()?).file_name()?;
+    if !name.as_bytes().ends_with(CHECK_RDB.as_bytes()) {
+        return None;
+    }
+    let name = name.to_string_lossy();
+    Some(match args {
+        [_, option] if option == "-v" || option == "--version" => {
+            Invocation::Inform(format!("{name} {}", env!("CARGO_PKG_VERSION")))
+        }
+        [_, file] => Invocation::CheckRdb(file.into()),
+        _ => refuse(&format!("Usage: {name} <rdb-file-name>")),
+    })
+}
+
 const REST: &str = "rest";
+const CHECK_RDB: &str = "check-rdb";
 
 fn command() -> Command {
     let flag = |name: &'static str, help: &'static str| {
@@ -102,6 +124,13 @@ fn command() -> Command {
         .disable_help_flag(true)
         .disable_version_flag(true)
         .arg(flag("check-config", "Check the configuration, name every fault in it, and exit"))
+        .arg(
+            Arg::new(CHECK_RDB)
+                .long(CHECK_RDB)
+                .value_name("FILE")
+                .value_parser(ValueParser::path_buf())
+                .help("Check a snapshot, tell what is in it, and exit"),
+        )
         .arg(flag("version", "Print the version and exit").short('v'))
         .arg(flag("help", "Print this help and exit").short('h'))
         .arg(flag("test-memory", "").hide(true))
@@ -136,6 +165,9 @@ fn invocation(mut matches: ArgMatches) -> Invocation {
     }
     if matches.get_flag("test-memory") {
         return refuse("Testing memory is not supported; tools such as memtester do it better");
+    }
+    if let Some(path) = matches.remove_one::<PathBuf>(CHECK_RDB) {
+        return Invocation::CheckRdb(path);
     }
     if matches.get_flag("check-system") {
         return refuse(

@@ -51,6 +51,7 @@ pub fn run(server: &mut Server) -> i64 {
             server.make_room();
         }
         upkeep::visit_some(server, runs_a_second(server));
+        server.peers.close_idle(now_ms);
         give_memory_back(server, now_ms);
         if now_ms - server.info_kept_ms >= INFO_KEPT_MS {
             server.info_kept_ms = now_ms;

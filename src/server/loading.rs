@@ -349,7 +349,7 @@ fn load_options(server: &Server, bytes: u64, expired: Expired) -> LoadOptions {
         now_ms: clock::unix_us() / 1000,
         drop_expired: expired == Expired::Dropped,
         replaces: false,
-        is_lenient: config.rdb_version_check == RdbVersionCheck::Relaxed,
+        any_version: config.rdb_version_check == RdbVersionCheck::Relaxed,
         check_crc: config.rdbchecksum && !config.skip_checksum_validation,
         limits: limits(config),
         access: server.access_clock().new_entry(),
@@ -409,6 +409,8 @@ fn log_bad(error: &LoadError) {
         tracing::warn!("Short read or OOM loading DB. Unrecoverable error, aborting now.");
     }
     tracing::warn!("Internal error in RDB: {error}");
+    tracing::warn!("[offset {}] {}", error.offset, error.what);
+    tracing::warn!("Terminating server after rdb file reading failure.");
 }
 
 fn count_keys(server: &Server) -> u64 {

@@ -48,6 +48,15 @@ pub fn redacted(argv: Argv<'_>, shape: impl Fn(Argv<'_>) -> Vec<Vec<u8>>) -> Vec
                 secret(i + 2, &mut shown);
             }
         }
+    } else if is(0, b"migrate") {
+        for i in 6..argv.len() {
+            let words = match (is(i, b"auth"), is(i, b"auth2")) {
+                (true, _) => 1,
+                (_, true) => 2,
+                _ => 0,
+            };
+            (1..=words).for_each(|word| secret(i + word, &mut shown));
+        }
     } else if is(0, b"config") && is(1, b"set") {
         for i in (2..argv.len()).step_by(2) {
             if crate::server::config::is_secret(argv.at(i)) {

@@ -20,6 +20,7 @@ use crate::server::latency::LatencyMonitor;
 use crate::server::loading::Loading;
 use crate::server::multi;
 use crate::server::pause::Pause;
+use crate::server::peers::Peers;
 use crate::server::propagate::CommandStream;
 use crate::server::pubsub::{self, PubSub};
 use crate::server::registry::Registry;
@@ -121,6 +122,8 @@ pub struct Server {
     /// What clients are sent beside the replies to their own requests, in order; the event loop puts each
     /// behind what its client was answered before.
     pub deliveries: Vec<(Slot, Bytes)>,
+    /// Connections to other servers that keys were moved to.
+    pub peers: Peers,
     /// Clients whose wait is over, and that go on with what they sent meanwhile.
     pub resumed: Vec<Slot>,
     /// Whether expired keys are found actively (DEBUG SET-ACTIVE-EXPIRE).
@@ -222,6 +225,7 @@ impl Server {
             watchers: Watchers::default(),
             tracking: AllTracking::default(),
             deliveries: Vec::new(),
+            peers: Peers::default(),
             resumed: Vec::new(),
             active_expire: true,
             cron_paused: false,

@@ -379,6 +379,9 @@ fn mark_at(argument: &mut Argument, specs: &[KeySpec], at: i32) {
             }
         }
         Kind::Block(parts) if argument.token.is_none() => mark_keys(parts, specs, at),
+        Kind::OneOf(parts) if argument.token.is_none() => {
+            parts.iter_mut().for_each(|part| mark_at(part, specs, at));
+        }
         _ => {}
     }
 }

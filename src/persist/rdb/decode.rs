@@ -68,7 +68,10 @@ fn collection<'a>(
         kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => quicklist(kind, input, scratch, limits),
         kind::LIST_ZIPLIST => {
             let blob = input.blob(scratch)?;
-            packed::list(ziplist::to_listpack(blob.as_slice())?, limits)
+            packed::list(
+                ziplist::to_listpack(blob.as_slice(), "List ziplist")?,
+                limits,
+            )
         }
         kind::SET => set(input, scratch, limits),
         kind::SET_INTSET => packed::ints(input.blob(scratch)?, limits),
@@ -76,13 +79,13 @@ fn collection<'a>(
         kind::ZSET | kind::ZSET_2 => zset(kind, input, scratch, limits),
         kind::ZSET_LISTPACK => packed::zset(input.blob(scratch)?, limits),
         kind::ZSET_ZIPLIST => {
-            let pack = ziplist::to_listpack(input.blob(scratch)?.as_slice())?;
+            let pack = ziplist::to_listpack(input.blob(scratch)?.as_slice(), "Zset ziplist")?;
             packed::zset(Blob::Long(pack.into_vec()), limits)
         }
         kind::HASH => hash(input, scratch, limits),
         kind::HASH_LISTPACK => packed::hash(input.blob(scratch)?, limits),
         kind::HASH_ZIPLIST => {
-            let pack = ziplist::to_listpack(input.blob(scratch)?.as_slice())?;
+            let pack = ziplist::to_listpack(input.blob(scratch)?.as_slice(), "Hash ziplist")?;
             packed::hash(Blob::Long(pack.into_vec()), limits)
         }
         kind::HASH_ZIPMAP => {
@@ -227,10 +230,10 @@ fn quicklist<'a>(
             Some(container::PLAIN) => list.append_plain(exact(blob.into_vec())),
             Some(_) => {
                 let bytes = exact(blob.into_vec());
-                packed::check(&bytes)?;
+                packed::check(&bytes, "Listpack")?;
                 list.append_listpack(ListpackBuf::from_vec_trusted(bytes));
             }
-            None => list.append_listpack(ziplist::to_listpack(blob.as_slice())?),
+            None => list.append_listpack(ziplist::to_listpack(blob.as_slice(), "Ziplist")?),
         }
     }
     if list.is_empty() {
@@ -259,9 +262,14 @@ fn set<'a>(
         }
         return Ok(NewValue::Big(Big::Set(Box::new(members))));
     }
-    let mut set = Set::of_ints();
-    for _ in 0..count {
-        let is_new = match input.string(scratch)? {
+    let mut set = Set::new_in(std::mem::take(&mut scratch.packed));
+    for index in 0..count {
+        let text = input.string(scratch)?;
+        let mut digits = itoa::Buffer::new();
+        if index == 0 {
+            set.expect(text.bytes(&mut digits), count as usize, limits.set);
+        }
+        let is_new = match text {
             Text::Int(n) => set.insert_item(Item::Int(n), limits.set),
             Text::Bytes(bytes) => set.insert(bytes, limits.set),
         };
@@ -284,7 +292,7 @@ fn zset<'a>(
         sorted.reserve(input.plausible(count, 2 * BYTES_EACH));
         Zset::Tree(Box::new(sorted))
     } else {
-        Zset::new_in(Vec::new())
+        Zset::new_in(std::mem::take(&mut scratch.packed))
     };
     let mut member = std::mem::take(&mut scratch.field);
     for _ in 0..count {
@@ -328,7 +336,7 @@ fn hash<'a>(
         fields.reserve(input.plausible(count, BYTES_EACH));
         Hash::Table(Box::new(fields))
     } else {
-        Hash::new_in(Vec::new())
+        Hash::new_in(std::mem::take(&mut scratch.packed))
     };
     let mut field = std::mem::take(&mut scratch.field);
     for _ in 0..count {

@@ -25,6 +25,23 @@ pub fn lack(entry: EntryRef<'_>, version: Version) -> Option<&'static str> {
     }
 }
 
+/// The lowest version, 10 at least, that says all that is known of a value.
+pub fn needed(entry: EntryRef<'_>) -> Version {
+    match entry.hash() {
+        Some(HashRef::Table(fields)) if fields.volatile() > 0 => return Version::V12,
+        Some(_) => return Version::V10,
+        None => {}
+    }
+    let is_active = |group: &Group| {
+        let mut consumers = group.consumers();
+        consumers.any(|(_, consumer)| consumer.active_time_ms != consumer.seen_time_ms)
+    };
+    match entry.stream() {
+        Some(stream) if stream.groups.iter().any(|(_, group)| is_active(group)) => Version::V11,
+        _ => Version::V10,
+    }
+}
+
 /// The number of the type under which a value is written.
 pub fn kind_of(entry: EntryRef<'_>, version: Version) -> u8 {
     const SAME: &str = "the value is of the type that its entry says";

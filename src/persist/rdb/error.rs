@@ -64,10 +64,10 @@ impl fmt::Display for LoadError {
 impl std::error::Error for LoadError {}
 
 /// Why a payload of DUMP was refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RestoreError {
     /// It is of a version that is not known, or was changed on the way.
     BadChecksumOrVersion,
-    /// It is none, though it says so.
-    BadFormat,
+    /// It is none, though it says so: what is wrong with it, for the log.
+    BadFormat(String),
 }

@@ -95,6 +95,11 @@ pub fn is_known(version: u32) -> bool {
     matches!(version, 1..=12 | VALKEY_VERSION)
 }
 
+/// Whether a version is read: a known one, or any if that was asked for (`rdb-version-check relaxed`).
+pub fn is_accepted(version: u32, any: bool) -> bool {
+    is_known(version) || any && version > 0
+}
+
 /// The version that is Valkey's own, whose types from 22 on are not those of Redis.
 pub const VALKEY_VERSION: u32 = 80;
 

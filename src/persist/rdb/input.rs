@@ -8,6 +8,7 @@ use super::format::length;
 use crate::base::lzf;
 use crate::keyspace::value::INLINE_MAX;
 use crate::persist::checksum::Crc64;
+use std::fmt;
 use std::io::{self, Read};
 
 /// What is wrong with what is read.
@@ -23,6 +24,18 @@ pub enum Fault {
     Described(Box<str>),
     /// A collection without elements; all of it was read.
     Empty,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Truncated => f.write_str("Unexpected EOF reading RDB file"),
+            Fault::Io(error) => write!(f, "Error reading RDB file: {error}"),
+            Fault::Corrupt(what) => f.write_str(what),
+            Fault::Described(what) => f.write_str(what),
+            Fault::Empty => f.write_str("an empty collection"),
+        }
+    }
 }
 
 impl From<lzf::Fault> for Fault {
@@ -54,6 +67,12 @@ const WINDOW: usize = 256 << 10;
 
 /// Memory that is set aside ahead on a mere claim.
 const TRUST_MAX: usize = 1 << 20;
+
+/// Things that room is made for ahead, be there ever so many bytes: a file may be mostly holes.
+const AHEAD_MAX: u64 = 1 << 24;
+
+/// Bytes of a string that memory is set aside for ahead.
+const STRING_AHEAD_MAX: usize = 8 << 20;
 
 impl Window {
     /// An empty one. `size` is how many bytes there are to come, if that is known.
@@ -198,7 +217,7 @@ impl<'r> Input<'r> {
             Some(left) => left / bytes_each,
             None => TRUST_MAX as u64 / bytes_each,
         };
-        claimed.min(fit) as usize
+        claimed.min(fit).min(AHEAD_MAX) as usize
     }
 
     /// The checksum of all bytes that were used.
@@ -372,7 +391,7 @@ impl<'r> Input<'r> {
     /// Reads a long string into memory whose content is given up.
     fn read_long(&mut self, len: u64, out: &mut Vec<u8>) -> Result<(), Fault> {
         out.clear();
-        out.reserve_exact(self.plausible(len, 1));
+        out.reserve_exact(self.plausible(len, 1).min(STRING_AHEAD_MAX));
         let mut left = len;
         while left > 0 {
             let piece = left.min(PIECE_MAX as u64) as usize;

@@ -2,9 +2,10 @@
 
 use super::decode::{self, Context};
 use super::error::LoadError;
-use super::format::{MAGIC_LEN, VALKEY_VERSION, is_known, opcode};
+use super::format::{MAGIC_LEN, VALKEY_VERSION, is_accepted, opcode};
 use super::input::{Fault, Input, Scratch, Window};
 use crate::data::quicklist;
+use crate::keyspace::value::NewValue;
 use crate::keyspace::{Keyspace, hash, set, zset};
 use std::io::Read;
 
@@ -30,10 +31,10 @@ pub struct LoadOptions {
     pub drop_expired: bool,
     /// Whether a key that is there already is replaced, rather than an error.
     pub replaces: bool,
-    /// Whether a version of the format that is not known is tried all the same (`rdb-version-check`).
-    pub is_lenient: bool,
     /// Whether the checksum is checked (`rdbchecksum`).
     pub check_crc: bool,
+    /// Whether versions that are not known are read too (`rdb-version-check relaxed`).
+    pub any_version: bool,
     /// The forms of collections.
     pub limits: Limits,
     /// The access clock of keys of whose use nothing is said.
@@ -59,6 +60,80 @@ pub struct Loader<R> {
     db: usize,
     next: Hints,
     loaded: Loaded,
+    doing: Doing,
+    kind: u8,
+}
+
+/// What takes what a snapshot holds.
+pub(super) trait Target {
+    /// How many databases there are.
+    fn databases(&self) -> usize;
+    /// A database is about to get keys, so many if that is told.
+    fn select(&mut self, db: usize, keys: Option<usize>, offset: u64);
+    /// A name and a value at the beginning.
+    fn aux(&mut self, name: &[u8], value: &[u8], offset: u64);
+    /// Takes a key. False if it was there and is not to be replaced.
+    fn put(&mut self, at: Place<'_>, value: NewValue<'_>, access: u32) -> bool;
+    /// The key that was put, with all that was said of it, took the bytes from one offset to the other.
+    fn measure(&mut self, from: u64, to: u64);
+}
+
+/// Of a key: where it goes, and how it stood in the file.
+pub(super) struct Place<'a> {
+    pub(super) db: usize,
+    pub(super) key: &'a [u8],
+    pub(super) expiry_ms: Option<i64>,
+    /// The number of the value's type.
+    pub(super) kind: u8,
+    /// Whether it replaces a key of that name.
+    pub(super) replaces: bool,
+}
+
+impl Target for Keyspace {
+    fn databases(&self) -> usize {
+        self.count()
+    }
+
+    fn select(&mut self, db: usize, keys: Option<usize>, _offset: u64) {
+        if let Some(keys) = keys {
+            self.db_mut(db).reserve(keys);
+        }
+    }
+
+    fn aux(&mut self, _name: &[u8], _value: &[u8], _offset: u64) {}
+
+    #[inline]
+    fn put(&mut self, at: Place<'_>, value: NewValue<'_>, access: u32) -> bool {
+        let key = self.key(at.key);
+        if let Some(present) = self.db(at.db).find(key) {
+            if !at.replaces {
+                return false;
+            }
+            self.remove(at.db, key, present, false);
+        }
+        let db = self.db_mut(at.db);
+        db.insert(key, value, at.expiry_ms, access);
+        true
+    }
+
+    #[inline]
+    fn measure(&mut self, _from: u64, _to: u64) {}
+}
+
+/// What is being read, for who is told that it is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Doing {
+    #[default]
+    Start,
+    Type,
+    Expiry,
+    Key,
+    Value,
+    Checksum,
+    Length,
+    Aux,
+    ModuleAux,
+    Functions,
 }
 
 /// What is said of the next key before it comes.
@@ -91,6 +166,8 @@ pub struct Loaded {
     pub bytes: u64,
     /// The version of the format.
     pub version: u32,
+    /// Whether there was a checksum, or zeros in its place; nothing if the version has none.
+    pub checksum: Option<bool>,
 }
 
 impl<R: Read> Loader<R> {
@@ -108,11 +185,22 @@ impl<R: Read> Loader<R> {
             db: 0,
             next: Hints::default(),
             loaded: Loaded::default(),
+            doing: Doing::default(),
+            kind: 0,
         }
     }
 
     /// Reads about so many bytes more, at least a key. After an error there is nothing more to be read.
     pub fn step(&mut self, keyspace: &mut Keyspace, budget: u64) -> Result<Step, LoadError> {
+        self.step_into(keyspace, budget)
+    }
+
+    /// The same into whatever takes what a snapshot holds.
+    pub(super) fn step_into<T: Target>(
+        &mut self,
+        target: &mut T,
+        budget: u64,
+    ) -> Result<Step, LoadError> {
         let window = std::mem::replace(&mut self.window, Window::new(None, false));
         let mut input = Input::new(window, &mut self.reader);
         let mut part = Part {
@@ -125,13 +213,20 @@ impl<R: Read> Loader<R> {
             db: &mut self.db,
             next: &mut self.next,
             loaded: &mut self.loaded,
+            doing: &mut self.doing,
+            kind: &mut self.kind,
         };
-        let result = part.run(&mut input, keyspace, budget);
+        let result = part.run(&mut input, target, budget);
         let offset = input.offset();
         self.window = input.window;
         result.map_err(|fault| {
-            let key = (!self.key.is_empty()).then(|| self.key.as_slice().into());
-            describe(fault, offset, key)
+            let in_key = matches!(self.doing, Doing::Key | Doing::Value);
+            LoadError {
+                offset,
+                key: in_key.then(|| self.key.as_slice().into()),
+                is_truncated: matches!(fault, Fault::Truncated),
+                what: fault.to_string(),
+            }
         })
     }
 
@@ -148,6 +243,11 @@ impl<R: Read> Loader<R> {
     /// The sources of function libraries, as far as it was read.
     pub fn functions(&self) -> &[Box<[u8]>] {
         &self.functions
+    }
+
+    /// What is being read, and the type of the value if it is one.
+    pub(super) fn doing(&self) -> (Doing, u8) {
+        (self.doing, self.kind)
     }
 
     /// What was read so far.
@@ -173,19 +273,21 @@ struct Part<'a> {
     db: &'a mut usize,
     next: &'a mut Hints,
     loaded: &'a mut Loaded,
+    doing: &'a mut Doing,
+    kind: &'a mut u8,
 }
 
 impl Part<'_> {
-    fn run(
+    fn run<T: Target>(
         &mut self,
         input: &mut Input<'_>,
-        keyspace: &mut Keyspace,
+        target: &mut T,
         budget: u64,
     ) -> Result<Step, Fault> {
         let version = match *self.version {
             Some(version) => version,
             None => {
-                let version = read_header(input, self.options.is_lenient)?;
+                let version = read_header(input, self.options.any_version)?;
                 *self.version = Some(version);
                 self.loaded.version = version;
                 version
@@ -197,29 +299,32 @@ impl Part<'_> {
         };
         let until = input.offset().saturating_add(budget);
         loop {
+            *self.doing = Doing::Type;
             let code = input.byte()?;
             if code == opcode::END {
-                self.loaded.bytes = finish(input, version)?;
+                *self.doing = Doing::Checksum;
+                self.loaded.checksum = finish(input, version)?;
+                self.loaded.bytes = input.offset();
                 return Ok(Step::Done(*self.loaded));
             }
             if code < opcode::SLOT_IMPORT {
-                self.read_key(code, input, keyspace, &cx)?;
+                self.read_key(code, input, target, &cx)?;
                 if input.offset() >= until {
                     return Ok(Step::More);
                 }
             } else {
-                self.read_other(code, input, keyspace)?;
+                self.read_other(code, input, target)?;
             }
         }
     }
 
     /// Reads a key with its value.
     #[inline]
-    fn read_key(
+    fn read_key<T: Target>(
         &mut self,
         kind: u8,
         input: &mut Input<'_>,
-        keyspace: &mut Keyspace,
+        target: &mut T,
         cx: &Context,
     ) -> Result<(), Fault> {
         if !decode::is_kind(kind, cx.version) {
@@ -227,12 +332,17 @@ impl Part<'_> {
                 format!("Unknown RDB encoding type {kind}").into(),
             ));
         }
+        // Its type has been read.
+        let start = input.offset() - 1;
+        *self.kind = kind;
+        *self.doing = Doing::Key;
+        self.key.clear();
         input.string_into(self.key, self.scratch)?;
+        *self.doing = Doing::Value;
         let hints = std::mem::take(self.next);
         let value = match decode::value(kind, input, self.scratch, cx) {
             Err(Fault::Empty) => {
-                self.loaded.empty += 1;
-                self.key.clear();
+                self.skip_empty();
                 return Ok(());
             }
             result => result?,
@@ -240,38 +350,52 @@ impl Part<'_> {
         let options = self.options;
         if options.drop_expired && hints.expiry_ms.is_some_and(|at| at < options.now_ms) {
             self.loaded.expired += 1;
-            self.key.clear();
             return Ok(());
         }
-        let key = keyspace.key(self.key);
-        let db = keyspace.db_mut(*self.db);
-        let present = db.find(key);
-        if let Some(place) = present
-            && options.replaces
-        {
-            keyspace.remove(*self.db, key, place, false);
-        } else if present.is_some() {
-            let db = *self.db;
-            let key = self.key.escape_ascii();
+        let place = Place {
+            db: *self.db,
+            key: self.key,
+            expiry_ms: hints.expiry_ms,
+            kind,
+            replaces: options.replaces,
+        };
+        if !target.put(place, value, hints.access(options)) {
+            let (db, key) = (*self.db, self.key.escape_ascii());
             return Err(Fault::Described(
                 format!("RDB has duplicated key '{key}' in DB {db}").into(),
             ));
         }
-        let db = keyspace.db_mut(*self.db);
-        db.insert(key, value, hints.expiry_ms, hints.access(options));
         self.loaded.keys += 1;
-        self.key.clear();
+        target.measure(start, input.offset());
         Ok(())
+    }
+
+    /// Counts a key whose collection is empty, and says so of the first ones.
+    #[cold]
+    fn skip_empty(&mut self) {
+        const TOLD_MAX: u64 = 10;
+        if self.loaded.empty < TOLD_MAX {
+            let key = self.key.escape_ascii();
+            tracing::info!("rdbLoadObject skipping empty key: {key}");
+        }
+        self.loaded.empty += 1;
     }
 
     /// Reads what is neither a key nor the end.
     #[cold]
-    fn read_other(
+    fn read_other<T: Target>(
         &mut self,
         code: u8,
         input: &mut Input<'_>,
-        keyspace: &mut Keyspace,
+        target: &mut T,
     ) -> Result<(), Fault> {
+        *self.doing = match code {
+            opcode::EXPIRY_MS | opcode::EXPIRY_S => Doing::Expiry,
+            opcode::AUX => Doing::Aux,
+            opcode::FUNCTION | opcode::FUNCTION_PRE_GA => Doing::Functions,
+            opcode::MODULE_AUX => Doing::ModuleAux,
+            _ => Doing::Length,
+        };
         match code {
             opcode::EXPIRY_MS => self.next.expiry_ms = Some(input.time_ms()?),
             opcode::EXPIRY_S => {
@@ -280,16 +404,20 @@ impl Part<'_> {
             }
             opcode::IDLE => self.next.idle_seconds = Some(input.len()?),
             opcode::FREQUENCY => self.next.frequency = Some(input.byte()?),
-            opcode::SELECT => *self.db = read_db(input, keyspace.count())?,
+            opcode::SELECT => {
+                *self.db = read_db(input, target.databases())?;
+                target.select(*self.db, None, input.offset());
+            }
             opcode::RESIZE => {
                 let keys = input.len()?;
                 input.len()?;
                 let keys = input.plausible(keys, KEY_BYTES_MIN);
-                keyspace.db_mut(*self.db).reserve(keys);
+                target.select(*self.db, Some(keys), input.offset());
             }
             opcode::AUX => {
                 let name = input.owned(self.scratch)?;
                 let value = input.owned(self.scratch)?;
+                target.aux(&name, &value, input.offset());
                 self.aux.push((name, value));
             }
             opcode::FUNCTION => self.functions.push(input.owned(self.scratch)?),
@@ -332,7 +460,7 @@ impl Hints {
 /// What a key takes in a file, by a low guess: room is made ahead for no more than fit by it.
 const KEY_BYTES_MIN: u64 = 16;
 
-fn read_header(input: &mut Input<'_>, is_lenient: bool) -> Result<u32, Fault> {
+fn read_header(input: &mut Input<'_>, any_version: bool) -> Result<u32, Fault> {
     let magic: [u8; MAGIC_LEN] = input.array()?;
     let (digits, is_valkey) = match (magic.strip_prefix(b"REDIS"), magic.strip_prefix(b"VALKEY")) {
         (Some(digits), _) => (digits, false),
@@ -345,10 +473,7 @@ fn read_header(input: &mut Input<'_>, is_lenient: bool) -> Result<u32, Fault> {
     };
     let version = std::str::from_utf8(digits).ok();
     let version = version.and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    let is_newer = version > VALKEY_VERSION;
-    let is_known = is_known(version) && is_valkey == (version >= VALKEY_VERSION);
-    let is_tried = is_newer && is_lenient;
-    if !is_known && !is_tried {
+    if !is_accepted(version, any_version) || is_valkey != (version >= VALKEY_VERSION) {
         return Err(Fault::Described(
             format!("Can't handle RDB format version {version}").into(),
         ));
@@ -356,25 +481,22 @@ fn read_header(input: &mut Input<'_>, is_lenient: bool) -> Result<u32, Fault> {
     Ok(version)
 }
 
-/// Reads what is behind the end, and gives the number of all bytes.
-fn finish(input: &mut Input<'_>, version: u32) -> Result<u64, Fault> {
+/// Reads what is behind the end, and says whether it is a checksum.
+fn finish(input: &mut Input<'_>, version: u32) -> Result<Option<bool>, Fault> {
     /// The first version that ends in a checksum.
     const SUMMED: u32 = 5;
-    if version >= SUMMED {
-        let found = input.checksum();
-        let said = u64::from_le_bytes(input.array()?);
-        // Zero says that the writer did not sum.
-        if let Some(found) = found
-            && said != 0
-            && said != found
-        {
-            return Err(Fault::Described(
-                format!("RDB CRC error: the checksum is {found:x} where {said:x} is expected")
-                    .into(),
-            ));
-        }
+    if version < SUMMED {
+        return Ok(None);
     }
-    Ok(input.offset())
+    let found = input.checksum();
+    let said = u64::from_le_bytes(input.array()?);
+    // Zero says that the writer did not sum.
+    match found {
+        Some(found) if said != 0 && said != found => Err(Fault::Described(
+            format!("RDB CRC error: the file says {said:x}, its bytes have {found:x}").into(),
+        )),
+        _ => Ok(Some(said != 0)),
+    }
 }
 
 fn read_db(input: &mut Input<'_>, count: usize) -> Result<usize, Fault> {
@@ -408,22 +530,4 @@ fn skip_module_aux(input: &mut Input<'_>) -> Result<(), Fault> {
         input.len()?;
     }
     decode::skip_module_value(input)
-}
-
-/// Puts a fault into words.
-pub(super) fn describe(fault: Fault, offset: u64, key: Option<Box<[u8]>>) -> LoadError {
-    let is_truncated = matches!(fault, Fault::Truncated);
-    let what = match fault {
-        Fault::Truncated => "Unexpected EOF reading RDB file".into(),
-        Fault::Io(error) => format!("Error reading RDB file: {error}"),
-        Fault::Corrupt(what) => what.into(),
-        Fault::Described(what) => what.into(),
-        Fault::Empty => "an empty collection".into(),
-    };
-    LoadError {
-        offset,
-        key,
-        is_truncated,
-        what,
-    }
 }

@@ -5,12 +5,16 @@
 //! - `load.rs` reads a snapshot step by step; `decode.rs` and what is below it one value of any type that
 //!   was ever written; `input.rs` is what they read from.
 //! - `payload.rs` is a value alone, as DUMP and RESTORE exchange it.
+//! - `check.rs` reads a snapshot only to say what is in it, and whether it is sound.
 //! - `error.rs` is what goes wrong.
 
+mod check;
 mod decode;
 mod encode;
 mod error;
 mod format;
+#[cfg(test)]
+mod fuzz;
 mod input;
 mod load;
 mod payload;
@@ -21,6 +25,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use self::check::{CheckOptions, check};
 pub use self::error::{LoadError, RestoreError, SaveError};
 pub use self::format::Version;
 pub use self::load::{Limits, LoadOptions, Loaded, Loader, Step};

@@ -4,8 +4,8 @@
 use super::decode::{self, Context};
 use super::encode::{self, lack};
 use super::error::RestoreError;
-use super::format::{Version, is_known};
-use super::input::{Fault, Input, Scratch, Window};
+use super::format::{Version, is_accepted};
+use super::input::{Input, Scratch, Window};
 use super::load::Limits;
 use super::sink::Sink;
 use crate::keyspace::EntryRef;
@@ -20,6 +20,8 @@ pub struct RestoreOptions {
     pub limits: Limits,
     /// Whether the checksum is checked.
     pub check_crc: bool,
+    /// Whether versions that are not known are taken too (`rdb-version-check relaxed`).
+    pub any_version: bool,
 }
 
 /// Version and checksum.
@@ -49,7 +51,7 @@ pub fn restore<T>(
     options: &RestoreOptions,
     take: impl FnOnce(NewValue<'_>) -> T,
 ) -> Result<T, RestoreError> {
-    let (body, version) = verify(payload, options.check_crc)?;
+    let (body, version) = verify(payload, options)?;
     let mut none = io::empty();
     let mut input = Input::new(Window::of(body.to_vec()), &mut none);
     let mut scratch = Scratch::default();
@@ -57,27 +59,29 @@ pub fn restore<T>(
         limits: options.limits,
         version,
     };
-    let kind = input.byte().map_err(bad)?;
-    if !decode::is_kind(kind, version) {
-        return Err(RestoreError::BadFormat);
-    }
-    let value = decode::value(kind, &mut input, &mut scratch, &cx).map_err(bad)?;
+    let kind = input.byte();
+    let kind = kind.map_err(|fault| RestoreError::BadFormat(fault.to_string()))?;
+    let value = match decode::value(kind, &mut input, &mut scratch, &cx) {
+        Ok(value) => value,
+        Err(fault) => return Err(RestoreError::BadFormat(fault.to_string())),
+    };
     Ok(take(value))
 }
 
 /// The bytes of the value and the version.
-fn verify(payload: &[u8], check_crc: bool) -> Result<(&[u8], u32), RestoreError> {
+fn verify<'a>(
+    payload: &'a [u8],
+    options: &RestoreOptions,
+) -> Result<(&'a [u8], u32), RestoreError> {
     const WRONG: RestoreError = RestoreError::BadChecksumOrVersion;
     let (body, footer) = payload.split_last_chunk::<FOOTER>().ok_or(WRONG)?;
     let [low, high, crc @ ..] = *footer;
     let version = u32::from(u16::from_le_bytes([low, high]));
     let summed = &payload[..body.len() + 2];
-    if !is_known(version) || check_crc && crc64(summed) != u64::from_le_bytes(crc) {
+    if !is_accepted(version, options.any_version)
+        || options.check_crc && crc64(summed) != u64::from_le_bytes(crc)
+    {
         return Err(WRONG);
     }
     Ok((body, version))
-}
-
-fn bad(_: Fault) -> RestoreError {
-    RestoreError::BadFormat
 }

@@ -95,7 +95,15 @@ fn choose(keyspace: &Keyspace, version: Version) -> Result<Version, SaveError> {
     let is_expiring = keyspace.iter().any(|db| db.volatile_hashes() > 0);
     match version {
         Version::Auto if is_expiring => Ok(Version::V12),
-        Version::Auto => Ok(Version::V10),
+        Version::Auto => {
+            // Of what is left only streams may ask for more.
+            let with_streams = keyspace.iter().filter(|db| db.streams() > 0);
+            let mut entries = with_streams.flat_map(Db::iter);
+            match entries.any(|entry| encode::needed(entry) == Version::V11) {
+                true => Ok(Version::V11),
+                false => Ok(Version::V10),
+            }
+        }
         version if is_expiring && !version.has_field_expiry() => {
             let mut entries = keyspace.iter().enumerate().flat_map(|(index, db)| {
                 let entries = db.iter();

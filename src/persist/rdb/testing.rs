@@ -45,8 +45,8 @@ pub fn load_options(size_hint: Option<u64>) -> LoadOptions {
         now_ms: 1_000_000,
         drop_expired: true,
         replaces: false,
-        is_lenient: false,
         check_crc: true,
+        any_version: false,
         limits: limits(),
         access: 0,
         lfu: false,
@@ -478,4 +478,208 @@ fn streams(keyspace: &mut Keyspace) {
         let key = keyspace.key(name.as_bytes());
         keyspace.put(3, key, None, stream, 0, false);
     }
+}
+
+/// Takes the long values away, so that a test may look at each byte.
+pub fn thin_out(keyspace: &mut Keyspace) {
+    for db in 0..keyspace.count() {
+        let mut long: Vec<Vec<u8>> = Vec::new();
+        for entry in keyspace.db(db).iter() {
+            let name = entry.key();
+            let is_long = [
+                &b"many"[..],
+                b"plain",
+                b"compressed",
+                b"ints",
+                b"int64",
+                b"00",
+                b"13",
+            ];
+            if is_long.iter().any(|end| name.ends_with(end)) {
+                long.push(name.to_vec());
+            }
+        }
+        for name in long {
+            let key = keyspace.key(&name);
+            let place = keyspace.db(db).find(key).expect("a key that was seen");
+            keyspace.remove(db, key, place, false);
+        }
+    }
+}
+
+/// Puts a value of a type, with so many elements of so many bytes, under a key unless it is there.
+pub fn fill(keyspace: &mut Keyspace, db: usize, name: u16, kind: usize, count: usize, len: usize) {
+    let name = format!("key:{name}");
+    let key = keyspace.key(name.as_bytes());
+    if keyspace.db(db).find(key).is_some() {
+        return;
+    }
+    let element = |n: usize| match n % 3 {
+        0 => (n * 1_000 * len).to_string(),
+        _ => format!("{n}{}", "e".repeat(len)),
+    };
+    let limits = limits();
+    match kind {
+        0 => {
+            let value = "v".repeat(count * len);
+            put(
+                keyspace,
+                db,
+                &name,
+                NewValue::from_bytes(value.as_bytes()),
+                Some(3_000_000),
+            );
+        }
+        1 => {
+            let mut list = List::for_many(limits.list);
+            (0..=count).for_each(|n| list.push(End::Right, element(n).as_bytes()));
+            list.settle(limits.list);
+            keyspace.put(db, key, None, list, 0, false);
+        }
+        2 => {
+            keyspace.create::<Set, _>(db, key, 0, |set, _| {
+                (0..=count).for_each(|n| {
+                    set.insert(element(n).as_bytes(), limits.set);
+                });
+            });
+        }
+        3 => {
+            keyspace.create::<Zset, _>(db, key, 0, |zset, _| {
+                (0..=count).for_each(|n| {
+                    zset.insert(element(n).as_bytes(), (n % 7) as f64 / 4.0, limits.zset);
+                });
+            });
+        }
+        4 => {
+            keyspace.create::<Hash, _>(db, key, 0, |hash, _| {
+                (0..=count).for_each(|n| {
+                    hash.set(
+                        element(n).as_bytes(),
+                        element(n / 2).as_bytes(),
+                        limits.hash,
+                        0,
+                    );
+                });
+            });
+        }
+        _ => {
+            let value = NewValue::Int(count as i64 * 1_000_003 - 5);
+            put(keyspace, db, &name, value, None);
+        }
+    }
+}
+
+/// The bytes of a string in a file.
+pub fn string(bytes: &[u8]) -> Vec<u8> {
+    let len = bytes.len() as u32;
+    [&[0x80][..], &len.to_be_bytes(), bytes].concat()
+}
+
+/// A payload of a value of a type.
+pub fn payload(kind: u8, version: u16, value: &[u8]) -> Vec<u8> {
+    let mut payload = [&[kind][..], value, &version.to_le_bytes()].concat();
+    let crc = crate::persist::checksum::crc64(&payload);
+    payload.extend_from_slice(&crc.to_le_bytes());
+    payload
+}
+
+/// A ziplist of these texts, integers in the shortest form.
+pub fn ziplist(texts: &[&str]) -> Vec<u8> {
+    let mut bytes = vec![0; 10];
+    let (mut last, mut before) = (10, 0u32);
+    for text in texts {
+        last = bytes.len();
+        match before {
+            0..254 => bytes.push(before as u8),
+            _ => {
+                bytes.push(254);
+                bytes.extend_from_slice(&before.to_le_bytes());
+            }
+        }
+        match text.parse::<i64>() {
+            Ok(n @ 0..=12) => bytes.push(0xf1 + n as u8),
+            Ok(n) if i8::try_from(n).is_ok() => bytes.extend_from_slice(&[0xfe, n as u8]),
+            Ok(n) if i16::try_from(n).is_ok() => {
+                bytes.push(0xc0);
+                bytes.extend_from_slice(&(n as i16).to_le_bytes());
+            }
+            Ok(n) if (-(1 << 23)..1 << 23).contains(&n) => {
+                bytes.push(0xf0);
+                bytes.extend_from_slice(&n.to_le_bytes()[..3]);
+            }
+            Ok(n) if i32::try_from(n).is_ok() => {
+                bytes.push(0xd0);
+                bytes.extend_from_slice(&(n as i32).to_le_bytes());
+            }
+            Ok(n) => {
+                bytes.push(0xe0);
+                bytes.extend_from_slice(&n.to_le_bytes());
+            }
+            Err(_) => {
+                match text.len() {
+                    len @ 0..64 => bytes.push(len as u8),
+                    len @ 64..16_384 => {
+                        bytes.extend_from_slice(&[0x40 | (len >> 8) as u8, len as u8])
+                    }
+                    len => {
+                        bytes.push(0x80);
+                        bytes.extend_from_slice(&(len as u32).to_be_bytes());
+                    }
+                }
+                bytes.extend_from_slice(text.as_bytes());
+            }
+        }
+        before = (bytes.len() - last) as u32;
+    }
+    bytes.push(0xff);
+    let total = bytes.len() as u32;
+    bytes[..4].copy_from_slice(&total.to_le_bytes());
+    bytes[4..8].copy_from_slice(&(last as u32).to_le_bytes());
+    bytes[8..10].copy_from_slice(&(texts.len() as u16).to_le_bytes());
+    bytes
+}
+
+/// Payloads of types that are not written any more, without their checksums.
+pub fn old_payloads() -> Vec<Vec<u8>> {
+    let long = "x".repeat(300);
+    let texts = [
+        "a",
+        "1",
+        "bc",
+        "-300",
+        "d",
+        "70000",
+        "e",
+        "9000000",
+        "f",
+        "5000000000",
+        &long,
+        &long[1..],
+    ];
+    let ziplist = string(&ziplist(&texts));
+    let scores = string(&self::ziplist(&[
+        "low", "-1.5", "high", "12", "higher", "1e300",
+    ]));
+    let values: [(u8, Vec<u8>); 8] = [
+        (10, ziplist.clone()),
+        (13, ziplist.clone()),
+        (12, scores),
+        (14, [&[2][..], &ziplist, &ziplist].concat()),
+        (
+            9,
+            b"\x16\x02\x03foo\x03\x00bar\x05hello\x02\x01wox\xff".to_vec(),
+        ),
+        (3, b"\x03\x01a\x031.5\x01b\xfe\x01c\xff".to_vec()),
+        (1, b"\x02\x01a\xc0\x05".to_vec()),
+        (
+            22,
+            b"\x03\x52\x34\x01a\x011\x00\x01b\x012\x52\x39\x01c\x013".to_vec(),
+        ),
+    ];
+    let cut = |(kind, value): &(u8, Vec<u8>)| {
+        let mut payload = payload(*kind, 12, value);
+        payload.truncate(payload.len() - 8);
+        payload
+    };
+    values.iter().map(cut).collect()
 }

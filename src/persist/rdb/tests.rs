@@ -2,8 +2,10 @@
 
 use super::testing::*;
 use super::*;
+use crate::keyspace::stream::Stream;
 use crate::keyspace::value::{NewValue, Type};
 use crate::keyspace::{EntryRef, Keyspace};
+use proptest::prelude::*;
 
 const VERSIONS: [Version; 6] = Version::ALL;
 
@@ -59,6 +61,18 @@ fn auto_is_the_lowest_version_that_can_hold_the_data() {
         assert!(file.starts_with(expected));
     };
     check(false, b"REDIS0010");
+    let mut keyspace = sample(false);
+    let key = keyspace.key(b"stream:few");
+    let place = keyspace.db(3).find(key).expect("there is one");
+    keyspace.edit::<Box<Stream>, _>(3, key, place, |stream, _| {
+        let group = stream.groups.get_mut(b"group").expect("there is one");
+        group.create_consumer(b"idle", 5);
+    });
+    let file = saved(&keyspace, &save_options(Version::Auto)).expect("it can be saved");
+    assert!(
+        file.starts_with(b"REDIS0011"),
+        "what a consumer did last is of 11"
+    );
     check(true, b"REDIS0012");
 }
 
@@ -200,6 +214,7 @@ fn restored(payload: &[u8]) -> Result<String, RestoreError> {
     let options = RestoreOptions {
         limits: limits(),
         check_crc: true,
+        any_version: false,
     };
     restore(payload, &options, |value| {
         let mut keyspace = empty();
@@ -267,33 +282,6 @@ fn every_truncation_is_told() {
     }
 }
 
-/// Takes the long values away, so that a test may look at each byte.
-fn thin_out(keyspace: &mut Keyspace) {
-    for db in 0..keyspace.count() {
-        let mut long: Vec<Vec<u8>> = Vec::new();
-        for entry in keyspace.db(db).iter() {
-            let name = entry.key();
-            let is_long = [
-                &b"many"[..],
-                b"plain",
-                b"compressed",
-                b"ints",
-                b"int64",
-                b"00",
-                b"13",
-            ];
-            if is_long.iter().any(|end| name.ends_with(end)) {
-                long.push(name.to_vec());
-            }
-        }
-        for name in long {
-            let key = keyspace.key(&name);
-            let place = keyspace.db(db).find(key).expect("a key that was seen");
-            keyspace.remove(db, key, place, false);
-        }
-    }
-}
-
 #[test]
 fn flipped_bits_are_refused_or_harmless() {
     let mut keyspace = sample(true);
@@ -310,6 +298,218 @@ fn flipped_bits_are_refused_or_harmless() {
             if let Ok((keyspace, _)) = loaded(&file, options, u64::MAX) {
                 picture(&keyspace);
             }
+        }
+    }
+}
+
+/// What was packed by Redis before 7, and what no server writes any more.
+#[test]
+fn old_forms_are_read() {
+    let check = |kind: u8, value: &[u8], expected: &str| {
+        assert_eq!(
+            restored(&payload(kind, 6, value)).as_deref(),
+            Ok(expected),
+            "type {kind}"
+        );
+    };
+    let check_bad = |kind: u8, value: &[u8]| {
+        let result = restored(&payload(kind, 6, value));
+        assert!(
+            matches!(result, Err(RestoreError::BadFormat(_))),
+            "{result:?}"
+        );
+    };
+    let ziplist = string(&ziplist(&["a", "1", "bc", "-300", "d", "70000"]));
+    check(10, &ziplist, "listpack until None: a 1 bc -300 d 70000");
+    check(
+        13,
+        &ziplist,
+        "listpack until None: a=1@None bc=-300@None d=70000@None",
+    );
+    check(
+        12,
+        &string(&testing::ziplist(&["low", "-1.5", "high", "12"])),
+        "listpack until None: low=-1.5 high=12",
+    );
+    check(
+        14,
+        &[&[2][..], &ziplist, &ziplist].concat(),
+        "quicklist until None: a 1 bc -300 d 70000 a 1 bc -300 d 70000",
+    );
+    check(
+        9,
+        b"\x16\x02\x03foo\x03\x00bar\x05hello\x02\x01wox\xff",
+        "listpack until None: foo=bar@None hello=wo@None",
+    );
+    check(
+        3,
+        b"\x03\x01a\x031.5\x01b\xfe\x01c\xff",
+        "listpack until None: c=-inf a=1.5 b=inf",
+    );
+    check(1, b"\x02\x01a\xc0\x05", "listpack until None: a 5");
+    check(2, b"\x02\x01a\xc0\x05", "listpack until None: 5 a");
+    check(4, b"\x01\x01a\xc0\x05", "listpack until None: a=5@None");
+    check_bad(3, b"\x01\x01a\xfd");
+    check_bad(3, b"\x01\x01a\x03abc");
+    check_bad(9, b"\x08\x01\x03foo\x03\x01bar\xff");
+    check_bad(9, b"\x0b\x02\x03foo\x03\x00bar\xff");
+    for (kind, twice) in [(13, ["a", "1", "a", "2"]), (12, ["a", "1", "a", "2"])] {
+        check_bad(kind, &string(&testing::ziplist(&twice)));
+    }
+    check_bad(13, &string(&testing::ziplist(&["a", "1", "b"])));
+    let mut torn = testing::ziplist(&["a", "1"]);
+    torn[4] += 1;
+    check_bad(10, &string(&torn));
+    for kind in [1, 2, 3, 4, 5, 10, 12, 13, 14, 16, 17, 18, 20] {
+        check_bad(kind, b"\x00");
+    }
+    check_bad(7, b"\x81\x00\x00\x00\x00\x00\x00\x04\x00\x00");
+    check_bad(8, b"");
+}
+
+/// Hashes with fields that expire, as Redis 7.4, its candidates, and Valkey 9 write them.
+#[test]
+fn fields_that_expire_are_read() {
+    let check = |kind: u8, version: u16, value: &[u8], expected: &str| {
+        assert_eq!(
+            restored(&payload(kind, version, value)).as_deref(),
+            Ok(expected),
+            "type {kind}"
+        );
+    };
+    let first = 0x1234i64.to_le_bytes();
+    let expected = "hashtable until None: a=1@Some(4660) b=2@None c=3@Some(4665)";
+    check(
+        24,
+        12,
+        &[
+            &first[..],
+            b"\x03\x01\x01a\x011\x00\x01b\x012\x06\x01c\x013",
+        ]
+        .concat(),
+        expected,
+    );
+    check(
+        22,
+        12,
+        b"\x03\x52\x34\x01a\x011\x00\x01b\x012\x52\x39\x01c\x013",
+        expected,
+    );
+    let mut pack = crate::data::listpack::ListpackBuf::new();
+    for text in ["a", "1", "4660", "b", "2", "0", "c", "3", "4665"] {
+        pack.push_back(text.as_bytes());
+    }
+    let pack = string(pack.as_ref().bytes());
+    check(25, 12, &[&first[..], &pack].concat(), expected);
+    check(23, 12, &pack, expected);
+    let never = (-1i64).to_le_bytes();
+    let last = 0x1239i64.to_le_bytes();
+    let valkey = [
+        &b"\x03\x01a\x011"[..],
+        &first,
+        b"\x01b\x012",
+        &never,
+        b"\x01c\x013",
+        &last,
+    ]
+    .concat();
+    check(22, 80, &valkey, expected);
+}
+
+/// Claims of more than there is are refused without memory being set aside for them.
+#[test]
+fn claims_are_not_believed() {
+    let many = b"\x81\x00\x00\x00\x0f\xff\xff\xff\xff";
+    for kind in [1u8, 2, 3, 4, 5, 14, 15, 18, 19, 21, 22, 24] {
+        let before: &[u8] = if kind == 24 { &[0; 8] } else { &[] };
+        let result = restored(&payload(kind, 12, &[before, many, b"\x01a\x01b"].concat()));
+        assert!(
+            matches!(result, Err(RestoreError::BadFormat(_))),
+            "type {kind}: {result:?}"
+        );
+    }
+    for kind in [0u8, 9, 10, 11, 12, 13, 16, 17, 20] {
+        let result = restored(&payload(kind, 11, &[&many[..], b"abc"].concat()));
+        assert!(
+            matches!(result, Err(RestoreError::BadFormat(_))),
+            "type {kind}: {result:?}"
+        );
+    }
+    let file = [
+        b"REDIS0011\xfe\x00\xfb",
+        &many[..],
+        &many[..],
+        b"\x00",
+        &many[..],
+        b"abc",
+    ]
+    .concat();
+    for hint in [None, Some(file.len() as u64)] {
+        let error = loaded(&file, load_options(hint), u64::MAX)
+            .err()
+            .expect("a torn file");
+        assert!(error.is_truncated, "{error}");
+    }
+}
+
+#[test]
+fn keys_that_come_twice_are_refused() {
+    let file = b"REDIS0003\xfe\x00\x00\x01k\x01v\x00\x01k\x01w\xff";
+    let error = loaded(file, load_options(None), u64::MAX)
+        .err()
+        .expect("a wrong file");
+    assert_eq!(error.what, "RDB has duplicated key 'k' in DB 0");
+    assert_eq!(error.key.as_deref(), Some(&b"k"[..]));
+}
+
+#[test]
+fn empty_collections_are_passed_over() {
+    let file = b"REDIS0003\xfe\x00\x02\x01k\x00\x00\x01s\x01w\xff";
+    let (keyspace, done) = loaded(file, load_options(None), u64::MAX).expect("it loads");
+    assert_eq!((done.keys, done.empty, keyspace.db(0).len()), (1, 1, 1));
+}
+
+/// What a snapshot may hold beside keys, as other servers write it.
+#[test]
+fn what_is_not_needed_is_passed_over() {
+    let module = b"\xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x02\x01\x05\x03abc\x02\x07\x03\x00\x00\x00\x00\x00";
+    let old_function = b"\xf6\x04name\x03LUA\x01\x04text\x04code";
+    let slots = b"\xf4\x05\x01\x00\xf3\x03job\x01\x00\x45\x00";
+    let file = [
+        b"REDIS0012",
+        &module[..],
+        old_function,
+        b"\xfe\x01",
+        slots,
+        b"\xfd\x00\x00\x00\x7f\x00\x01k\x01v\xff\0\0\0\0\0\0\0\0",
+    ];
+    let file = file.concat();
+    let mut keyspace = empty();
+    let mut loader = Loader::new(&file[..], load_options(None));
+    let done = loader.step(&mut keyspace, u64::MAX).expect("it loads");
+    assert!(matches!(done, Step::Done(done) if done.keys == 1 && done.checksum == Some(false)));
+    assert_eq!(&*loader.functions()[0], b"#!LUA name=name\ncode");
+    assert_eq!(
+        picture(&keyspace)[&(1, "k".into())],
+        "embstr until Some(2130706432000): v"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    /// Any keyspace comes back from any version.
+    #[test]
+    fn any_keyspace_comes_back(
+        values in prop::collection::vec((0usize..4, any::<u16>(), 0usize..6, 0usize..200, 0usize..90), 0..60),
+    ) {
+        let mut keyspace = empty();
+        for (db, name, kind, count, len) in values {
+            fill(&mut keyspace, db, name, kind, count, len);
+        }
+        for version in Version::ALL {
+            let file = saved(&keyspace, &save_options(version)).expect("it can be saved");
+            let (found, _) = loaded(&file, load_options(None), 100).expect("it loads");
+            prop_assert_eq!(comparable(&found, version), comparable(&keyspace, version));
         }
     }
 }

@@ -194,7 +194,8 @@ pub(super) fn stats(server: &Server, out: &mut Fields) {
     out.add("pubsubshard_channels", server.pubsub.count(Kind::Shard));
     out.add("latest_fork_usec", stats.last_fork_us);
     out.add("total_forks", stats.forks);
-    out.zeros(&["migrate_cached_sockets", "slave_expires_tracked_keys"]);
+    out.add("migrate_cached_sockets", server.peers.len());
+    out.zeros(&["slave_expires_tracked_keys"]);
     out.zeros(&[
         "active_defrag_hits",
         "active_defrag_misses",

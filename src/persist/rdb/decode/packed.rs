@@ -13,9 +13,14 @@ use crate::data::quicklist::QuickList;
 use crate::keyspace::value::{Big, Collection, NewValue, Packing, Stored};
 use crate::keyspace::zset::Zset;
 
-/// The listpack in bytes from anywhere.
-pub fn check(bytes: &[u8]) -> Result<Listpack<'_>, Fault> {
-    Listpack::check(bytes).map_err(|fault| Fault::Described(fault.to_string().into()))
+/// The listpack in bytes from anywhere, which are those of `what`.
+pub fn check<'a>(bytes: &'a [u8], what: &str) -> Result<Listpack<'a>, Fault> {
+    Listpack::check(bytes).map_err(|fault| wrong(what, &fault.to_string()))
+}
+
+/// What is wrong with a packed collection, in the words that Redis logs and some more.
+fn wrong(what: &str, why: &str) -> Fault {
+    Fault::Described(format!("{what} integrity check failed: {why}").into())
 }
 
 /// A list in one listpack.
@@ -25,7 +30,7 @@ pub fn list<'a>(pack: ListpackBuf, limits: &Limits) -> Result<NewValue<'a>, Faul
 
 /// A list whose only node is a listpack.
 pub fn single_node<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
-    let pack = check(blob.as_slice())?;
+    let pack = check(blob.as_slice(), "Listpack")?;
     let (bytes, count) = (pack.bytes().len(), pack.len());
     if count == 0 {
         return Err(Fault::Empty);
@@ -41,8 +46,9 @@ pub fn single_node<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, 
 
 /// A set in an intset.
 pub fn ints<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
-    let ints = IntSet::check(blob.as_slice())
-        .map_err(|fault| Fault::Described(format!("{fault}").into()))?;
+    let ints = IntSet::check(blob.as_slice()).map_err(|fault| {
+        Fault::Described(format!("Intset integrity check failed: {fault}").into())
+    })?;
     if ints.is_empty() {
         return Err(Fault::Corrupt("Intset integrity check failed."));
     }
@@ -59,8 +65,8 @@ pub fn ints<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> 
 
 /// A set in a listpack.
 pub fn set<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
-    const DOUBLE: Fault = Fault::Corrupt("Duplicate set members detected");
-    let pack = check(blob.as_slice())?;
+    let double = || wrong("Set listpack", "duplicate members");
+    let pack = check(blob.as_slice(), "Set listpack")?;
     let count = pack.len();
     if count == 0 {
         return Err(Fault::Empty);
@@ -69,14 +75,14 @@ pub fn set<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
         return if is_distinct(pack, count, 1) {
             Ok(keep(Packing::Set, blob))
         } else {
-            Err(DOUBLE)
+            Err(double())
         };
     }
     let mut members = Members::new(hash::process());
     members.reserve(count);
     for item in pack.iter() {
         if !members.insert(item.bytes(&mut itoa::Buffer::new())) {
-            return Err(DOUBLE);
+            return Err(double());
         }
     }
     Ok(NewValue::Big(Big::Set(Box::new(members))))
@@ -84,13 +90,14 @@ pub fn set<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
 
 /// A hash in a listpack.
 pub fn hash<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
-    let pack = check(blob.as_slice())?;
-    let count = count_of(pack, 2)?;
+    const WHAT: &str = "Hash listpack";
+    let pack = check(blob.as_slice(), WHAT)?;
+    let count = count_of(pack, 2, WHAT)?;
     if count > limits.hash.entries_max {
         return Ok(NewValue::Big(Big::Hash(Box::new(fields_of(pack)?))));
     }
     if !is_distinct(pack, count, 2) {
-        return Err(Fault::Corrupt("Duplicate hash fields detected"));
+        return Err(wrong(WHAT, "duplicate fields"));
     }
     Ok(keep(Packing::Hash, blob))
 }
@@ -99,7 +106,7 @@ pub fn hash<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> 
 pub fn hash_of_any_length<'a>(pack: ListpackBuf, limits: &Limits) -> Result<NewValue<'a>, Fault> {
     let read = pack.as_ref();
     if read.iter().any(|item| item.len() > limits.hash.value_max) {
-        count_of(read, 2)?;
+        count_of(read, 2, "Hash listpack")?;
         return Ok(NewValue::Big(Big::Hash(Box::new(fields_of(read)?))));
     }
     hash(Blob::Long(pack.into_vec()), limits)
@@ -107,8 +114,9 @@ pub fn hash_of_any_length<'a>(pack: ListpackBuf, limits: &Limits) -> Result<NewV
 
 /// A hash in a listpack of fields, values, and times of expiry, 0 for none.
 pub fn expiring_hash<'a>(blob: Blob<'a>) -> Result<NewValue<'a>, Fault> {
-    let pack = check(blob.as_slice())?;
-    let count = count_of(pack, 3)?;
+    const WHAT: &str = "Hash listpack";
+    let pack = check(blob.as_slice(), WHAT)?;
+    let count = count_of(pack, 3, WHAT)?;
     let mut fields = Fields::new(hash::process());
     fields.reserve(count);
     let mut items = pack.iter();
@@ -130,15 +138,16 @@ pub fn expiring_hash<'a>(blob: Blob<'a>) -> Result<NewValue<'a>, Fault> {
 
 /// A sorted set in a listpack.
 pub fn zset<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
-    const DOUBLE: Fault = Fault::Corrupt("Duplicate zset fields detected");
-    let pack = check(blob.as_slice())?;
-    let count = count_of(pack, 2)?;
+    const WHAT: &str = "Zset listpack";
+    let double = || wrong(WHAT, "duplicate members");
+    let pack = check(blob.as_slice(), WHAT)?;
+    let count = count_of(pack, 2, WHAT)?;
     let is_sorted = check_scores(pack)?;
     if is_sorted && count as u64 <= limits.zset.entries {
         return if is_distinct(pack, count, 2) {
             Ok(keep(Packing::Zset, blob))
         } else {
-            Err(DOUBLE)
+            Err(double())
         };
     }
     let mut zset = Zset::new_in(Vec::new());
@@ -150,7 +159,7 @@ pub fn zset<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> 
         let score = score_of(score).expect("scores were checked");
         let member = member.bytes(&mut itoa::Buffer::new()).to_vec();
         if zset.insert(&member, score, limits.zset).is_some() {
-            return Err(DOUBLE);
+            return Err(double());
         }
     }
     Ok(match zset.into_stored() {
@@ -160,11 +169,11 @@ pub fn zset<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> 
 }
 
 /// How many members or fields there are, with so many elements each.
-fn count_of(pack: Listpack<'_>, each: usize) -> Result<usize, Fault> {
+fn count_of(pack: Listpack<'_>, each: usize, what: &str) -> Result<usize, Fault> {
     match pack.len() {
         0 => Err(Fault::Empty),
         elements if elements.is_multiple_of(each) => Ok(elements / each),
-        _ => Err(Fault::Corrupt("a listpack with an element too few")),
+        _ => Err(wrong(what, "a listpack with an element too few")),
     }
 }
 

@@ -23,10 +23,9 @@ pub fn read<'a>(
         let id = id_of(id);
         scratch.field = master;
         let node = exact(input.blob(scratch)?.into_vec());
-        stream
-            .log
-            .push_node(id, node)
-            .map_err(|fault| Fault::Described(fault.to_string().into()))?;
+        stream.log.push_node(id, node).map_err(|fault| {
+            Fault::Described(format!("Stream listpack integrity check failed: {fault}").into())
+        })?;
     }
     let len = input.len()?;
     let last_id = read_id(input)?;

@@ -22,28 +22,32 @@
 use super::super::input::Fault;
 use crate::data::listpack::ListpackBuf;
 
-const WRONG: Fault = Fault::Corrupt("Ziplist integrity check failed.");
 const HEADER: usize = 10;
 const END: u8 = 0xff;
 
-/// The elements of a ziplist from anywhere as a listpack.
-pub fn to_listpack(bytes: &[u8]) -> Result<ListpackBuf, Fault> {
-    let (header, [END]) = bytes.split_last_chunk().ok_or(WRONG)? else {
-        return Err(WRONG);
+/// The elements of a ziplist from anywhere, which is that of `what`, as a listpack.
+pub fn to_listpack(bytes: &[u8], what: &str) -> Result<ListpackBuf, Fault> {
+    let wrong = || Fault::Described(format!("{what} integrity check failed.").into());
+    convert(bytes).ok_or_else(wrong)
+}
+
+fn convert(bytes: &[u8]) -> Option<ListpackBuf> {
+    let (header, [END]) = bytes.split_last_chunk()? else {
+        return None;
     };
-    let (header, mut rest) = header.split_first_chunk::<HEADER>().ok_or(WRONG)?;
+    let (header, mut rest) = header.split_first_chunk::<HEADER>()?;
     let [a, b, c, d, e, f, g, h, i, j] = *header;
     let total = u32::from_le_bytes([a, b, c, d]);
     let last = u32::from_le_bytes([e, f, g, h]);
     let count = u16::from_le_bytes([i, j]);
     if usize::try_from(total) != Ok(bytes.len()) {
-        return Err(WRONG);
+        return None;
     }
     let mut pack = ListpackBuf::new_in(Vec::with_capacity(bytes.len()));
     let (mut found, mut size_before, mut last_at) = (0u32, 0, HEADER);
     while !rest.is_empty() {
         last_at = bytes.len() - 1 - rest.len();
-        let (entry, behind) = read(rest, size_before).ok_or(WRONG)?;
+        let (entry, behind) = read(rest, size_before)?;
         match entry {
             Entry::Text(text) => pack.push_back(text),
             Entry::Int(value) => pack.push_back_int(value),
@@ -54,9 +58,9 @@ pub fn to_listpack(bytes: &[u8]) -> Result<ListpackBuf, Fault> {
     }
     let is_counted = count == u16::MAX || u32::from(count) == found;
     if usize::try_from(last) != Ok(last_at) || !is_counted {
-        return Err(WRONG);
+        return None;
     }
-    Ok(pack)
+    Some(pack)
 }
 
 enum Entry<'a> {

@@ -28,7 +28,7 @@ pub fn to_listpack(bytes: &[u8]) -> Result<ListpackBuf, Fault> {
         rest = behind;
         found += 1;
     }
-    if count < BIG && usize::from(count) != found {
+    if found == 0 || count < BIG && usize::from(count) != found {
         return Err(WRONG);
     }
     Ok(pack)
