@@ -311,6 +311,7 @@ pub fn write_snapshot<W: Write>(
         compress: config.rdbcompression,
         checksum: config.rdbchecksum,
         access,
+        key_delay_us: u32::try_from(config.rdb_key_save_delay).unwrap_or(0),
         aux: &aux,
         functions: &server.snapshots.functions,
     };

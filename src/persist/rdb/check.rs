@@ -78,8 +78,9 @@ fn load_options(options: CheckOptions<'_>) -> LoadOptions {
     LoadOptions {
         now_ms: options.now_ms,
         drop_expired: false,
+        replaces: false,
+        is_lenient: false,
         check_crc: true,
-        any_version: false,
         limits: Limits {
             list: quicklist::Options::default(),
             set: set::Limits {

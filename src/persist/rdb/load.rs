@@ -2,7 +2,7 @@
 
 use super::decode::{self, Context};
 use super::error::LoadError;
-use super::format::{MAGIC_LEN, VALKEY_VERSION, is_accepted, opcode};
+use super::format::{MAGIC_LEN, VALKEY_VERSION, is_known, opcode};
 use super::input::{Fault, Input, Scratch, Window};
 use crate::data::quicklist;
 use crate::keyspace::value::NewValue;
@@ -29,10 +29,12 @@ pub struct LoadOptions {
     pub now_ms: i64,
     /// Whether keys that have expired are left out, as a primary does.
     pub drop_expired: bool,
+    /// Whether a key that is there already is replaced, rather than an error.
+    pub replaces: bool,
+    /// Whether a version of the format that is not known is tried all the same (`rdb-version-check`).
+    pub is_lenient: bool,
     /// Whether the checksum is checked (`rdbchecksum`).
     pub check_crc: bool,
-    /// Whether versions that are not known are read too (`rdb-version-check relaxed`).
-    pub any_version: bool,
     /// The forms of collections.
     pub limits: Limits,
     /// The access clock of keys of whose use nothing is said.
@@ -83,6 +85,8 @@ pub(super) struct Place<'a> {
     pub(super) expiry_ms: Option<i64>,
     /// The number of the value's type.
     pub(super) kind: u8,
+    /// Whether a key that is there already gives way.
+    pub(super) replaces: bool,
 }
 
 impl Target for Keyspace {
@@ -101,12 +105,15 @@ impl Target for Keyspace {
     #[inline]
     fn put(&mut self, at: Place<'_>, value: NewValue<'_>, access: u32) -> bool {
         let key = self.key(at.key);
-        let db = self.db_mut(at.db);
-        let is_new = db.find(key).is_none();
-        if is_new {
-            db.insert(key, value, at.expiry_ms, access);
+        if let Some(place) = self.db(at.db).find(key) {
+            if !at.replaces {
+                return false;
+            }
+            self.remove(at.db, key, place, false);
         }
-        is_new
+        let db = self.db_mut(at.db);
+        db.insert(key, value, at.expiry_ms, access);
+        true
     }
 
     #[inline]
@@ -280,7 +287,7 @@ impl Part<'_> {
         let version = match *self.version {
             Some(version) => version,
             None => {
-                let version = read_header(input, self.options.any_version)?;
+                let version = read_header(input, self.options.is_lenient)?;
                 *self.version = Some(version);
                 self.loaded.version = version;
                 version
@@ -350,6 +357,7 @@ impl Part<'_> {
             key: self.key,
             expiry_ms: hints.expiry_ms,
             kind,
+            replaces: options.replaces,
         };
         if !target.put(place, value, hints.access(options)) {
             let (db, key) = (*self.db, self.key.escape_ascii());
@@ -452,7 +460,7 @@ impl Hints {
 /// What a key takes in a file, by a low guess: room is made ahead for no more than fit by it.
 const KEY_BYTES_MIN: u64 = 16;
 
-fn read_header(input: &mut Input<'_>, any_version: bool) -> Result<u32, Fault> {
+fn read_header(input: &mut Input<'_>, is_lenient: bool) -> Result<u32, Fault> {
     let magic: [u8; MAGIC_LEN] = input.array()?;
     let (digits, is_valkey) = match (magic.strip_prefix(b"REDIS"), magic.strip_prefix(b"VALKEY")) {
         (Some(digits), _) => (digits, false),
@@ -465,7 +473,8 @@ fn read_header(input: &mut Input<'_>, any_version: bool) -> Result<u32, Fault> {
     };
     let version = std::str::from_utf8(digits).ok();
     let version = version.and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    if !is_accepted(version, any_version) || is_valkey != (version >= VALKEY_VERSION) {
+    let is_known = is_known(version) && is_valkey == (version >= VALKEY_VERSION);
+    if !is_known && !(is_lenient && version > 0) {
         return Err(Fault::Described(
             format!("Can't handle RDB format version {version}").into(),
         ));

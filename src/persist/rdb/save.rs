@@ -6,6 +6,7 @@ use super::format::{Version, opcode};
 use super::sink::Sink;
 use crate::keyspace::{Db, Keyspace};
 use std::io::Write;
+use std::time::Duration;
 
 /// How a snapshot is written.
 #[derive(Clone, Copy)]
@@ -18,6 +19,8 @@ pub struct SaveOptions<'a> {
     pub checksum: bool,
     /// What is said of the use of keys.
     pub access: AccessHints,
+    /// Microseconds to idle after each key, for tests that want to look on.
+    pub key_delay_us: u32,
     /// Names and values to begin with: what wrote it, when, its place in a replication stream.
     pub aux: &'a [(&'a str, String)],
     /// The sources of function libraries.
@@ -142,6 +145,9 @@ fn write_db(
         sink.string(entry.key());
         encode::value(sink, entry, version);
         sink.keys += 1;
+        if options.key_delay_us != 0 {
+            std::thread::sleep(Duration::from_micros(options.key_delay_us.into()));
+        }
         if sink.has_failed() {
             return;
         }

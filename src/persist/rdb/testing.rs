@@ -44,8 +44,9 @@ pub fn load_options(size_hint: Option<u64>) -> LoadOptions {
     LoadOptions {
         now_ms: 1_000_000,
         drop_expired: true,
+        replaces: false,
+        is_lenient: false,
         check_crc: true,
-        any_version: false,
         limits: limits(),
         access: 0,
         lfu: false,
@@ -60,6 +61,7 @@ pub fn save_options(version: Version) -> SaveOptions<'static> {
         compress: true,
         checksum: true,
         access: AccessHints::None,
+        key_delay_us: 0,
         aux: &[],
         functions: &[],
     }
