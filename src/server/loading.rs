@@ -162,6 +162,9 @@ fn go_on(server: &mut Server) {
             Ok(Progress::More) => {}
             Ok(Progress::Done) => return,
             Err(Failed) => {
+                if !server.config.appendonly {
+                    tracing::warn!("Terminating server after rdb file reading failure.");
+                }
                 server.shutdown = Some(Shutdown::NothingLoaded);
                 return;
             }
@@ -408,7 +411,6 @@ fn log_bad(error: &LoadError) {
     }
     tracing::warn!("Internal error in RDB: {error}");
     tracing::warn!("[offset {}] {}", error.offset, error.what);
-    tracing::warn!("Terminating server after rdb file reading failure.");
 }
 
 fn count_keys(server: &Server) -> u64 {
