@@ -6,7 +6,7 @@ use super::format::{MAGIC_LEN, VALKEY_VERSION, is_known, opcode};
 use super::input::{Fault, Input, Scratch, Window};
 use crate::data::quicklist;
 use crate::keyspace::value::NewValue;
-use crate::keyspace::{Keyspace, hash, set, zset};
+use crate::keyspace::{Key, Keyspace, hash, set, zset};
 use std::io::Read;
 
 /// What decides in which form a collection is kept.
@@ -72,6 +72,9 @@ pub(super) trait Target {
     fn select(&mut self, db: usize, keys: Option<usize>, offset: u64);
     /// A name and a value at the beginning.
     fn aux(&mut self, name: &[u8], value: &[u8], offset: u64);
+    /// A key is about to be put: what it takes to find its place can be fetched while its value is read.
+    /// Gives the key's hash.
+    fn announce(&mut self, db: usize, key: &[u8]) -> u64;
     /// Takes a key. False if it was there.
     fn put(&mut self, at: Place<'_>, value: NewValue<'_>, access: u32) -> bool;
     /// The key that was put, with all that was said of it, took the bytes from one offset to the other.
@@ -82,6 +85,8 @@ pub(super) trait Target {
 pub(super) struct Place<'a> {
     pub(super) db: usize,
     pub(super) key: &'a [u8],
+    /// What [`Target::announce`] gave.
+    pub(super) hash: u64,
     pub(super) expiry_ms: Option<i64>,
     /// The number of the value's type.
     pub(super) kind: u8,
@@ -103,8 +108,18 @@ impl Target for Keyspace {
     fn aux(&mut self, _name: &[u8], _value: &[u8], _offset: u64) {}
 
     #[inline]
+    fn announce(&mut self, db: usize, key: &[u8]) -> u64 {
+        let hash = self.key(key).hash;
+        self.db(db).prefetch_bucket(hash);
+        hash
+    }
+
+    #[inline]
     fn put(&mut self, at: Place<'_>, value: NewValue<'_>, access: u32) -> bool {
-        let key = self.key(at.key);
+        let key = Key {
+            bytes: at.key,
+            hash: at.hash,
+        };
         if let Some(place) = self.db(at.db).find(key) {
             if !at.replaces {
                 return false;
@@ -338,6 +353,7 @@ impl Part<'_> {
         *self.doing = Doing::Key;
         self.key.clear();
         input.string_into(self.key, self.scratch)?;
+        let hash = target.announce(*self.db, self.key);
         *self.doing = Doing::Value;
         let hints = std::mem::take(self.next);
         let value = match decode::value(kind, input, self.scratch, cx) {
@@ -355,6 +371,7 @@ impl Part<'_> {
         let place = Place {
             db: *self.db,
             key: self.key,
+            hash,
             expiry_ms: hints.expiry_ms,
             kind,
             replaces: options.replaces,
