@@ -46,6 +46,9 @@ pub struct LoadOptions {
     pub size_hint: Option<u64>,
 }
 
+/// A name and a value that a snapshot begins with.
+pub type AuxField = (Box<[u8]>, Box<[u8]>);
+
 /// A snapshot being read.
 pub struct Loader<R> {
     reader: R,
@@ -53,7 +56,7 @@ pub struct Loader<R> {
     options: LoadOptions,
     scratch: Scratch,
     key: Vec<u8>,
-    aux: Vec<(Box<[u8]>, Box<[u8]>)>,
+    aux: Vec<AuxField>,
     functions: Vec<Box<[u8]>>,
     /// None until the header was read.
     version: Option<u32>,
@@ -251,7 +254,7 @@ impl<R: Read> Loader<R> {
     }
 
     /// The names and values at its beginning, as far as it was read.
-    pub fn aux(&self) -> &[(Box<[u8]>, Box<[u8]>)] {
+    pub fn aux(&self) -> &[AuxField] {
         &self.aux
     }
 
@@ -282,7 +285,7 @@ struct Part<'a> {
     options: &'a LoadOptions,
     scratch: &'a mut Scratch,
     key: &'a mut Vec<u8>,
-    aux: &'a mut Vec<(Box<[u8]>, Box<[u8]>)>,
+    aux: &'a mut Vec<AuxField>,
     functions: &'a mut Vec<Box<[u8]>>,
     version: &'a mut Option<u32>,
     db: &'a mut usize,
@@ -491,7 +494,7 @@ fn read_header(input: &mut Input<'_>, is_lenient: bool) -> Result<u32, Fault> {
     let version = std::str::from_utf8(digits).ok();
     let version = version.and_then(|digits| digits.parse().ok()).unwrap_or(0);
     let is_known = is_known(version) && is_valkey == (version >= VALKEY_VERSION);
-    if !is_known && !(is_lenient && version > 0) {
+    if !(is_known || is_lenient && version > 0) {
         return Err(Fault::Described(
             format!("Can't handle RDB format version {version}").into(),
         ));
