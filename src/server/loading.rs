@@ -163,6 +163,9 @@ fn go_on(server: &mut Server) {
             Ok(Progress::More) => {}
             Ok(Progress::Done) => return,
             Err(Failed) => {
+                if !server.config.appendonly {
+                    tracing::warn!("Terminating server after rdb file reading failure.");
+                }
                 server.shutdown = Some(Shutdown::NothingLoaded);
                 return;
             }
@@ -410,7 +413,6 @@ fn log_bad(error: &LoadError) {
     }
     tracing::warn!("Internal error in RDB: {error}");
     tracing::warn!("[offset {}] {}", error.offset, error.what);
-    tracing::warn!("Terminating server after rdb file reading failure.");
 }
 
 fn count_keys(server: &Server) -> u64 {

@@ -79,8 +79,8 @@ fn load_options(options: CheckOptions<'_>) -> LoadOptions {
         now_ms: options.now_ms,
         drop_expired: false,
         replaces: false,
-        check_crc: true,
         any_version: false,
+        check_crc: true,
         limits: Limits {
             list: quicklist::Options::default(),
             set: set::Limits {
@@ -311,6 +311,10 @@ impl Target for Tally {
         let start = format!("[offset {offset}] AUX FIELD ");
         let line = [start.as_bytes(), name, b" = '", value, b"'\n"];
         self.lines.push(line.concat());
+    }
+
+    fn announce(&mut self, _db: usize, _key: &[u8]) -> u64 {
+        0
     }
 
     fn put(&mut self, at: Place<'_>, value: NewValue<'_>, _access: u32) -> bool {

@@ -111,13 +111,15 @@ fn try_payload(payload: &[u8]) -> bool {
     let mut again = Vec::new();
     let entry = keyspace.db(0).entry(place);
     dump(entry, &mut again, Version::V12, true);
-    let before = picture_of(entry);
+    // A table that could be a listpack becomes one on the way.
+    let contents = |picture: String| picture.split_once(' ').expect("an encoding").1.to_string();
+    let before = contents(picture_of(entry));
     let mut copy = empty();
     let copied = restore(&again, &options, |value| {
         copy.db_mut(0).insert(key, value, None, 0)
     });
     let copied = copied.expect("what we dump we restore");
-    assert_eq!(picture_of(copy.db(0).entry(copied)), before);
+    assert_eq!(contents(picture_of(copy.db(0).entry(copied))), before);
     use_up(&mut keyspace);
     true
 }

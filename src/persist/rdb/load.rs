@@ -2,11 +2,11 @@
 
 use super::decode::{self, Context};
 use super::error::LoadError;
-use super::format::{MAGIC_LEN, VALKEY_VERSION, is_accepted, opcode};
+use super::format::{MAGIC_LEN, VALKEY_VERSION, is_known, opcode};
 use super::input::{Fault, Input, Scratch, Window};
 use crate::data::quicklist;
 use crate::keyspace::value::NewValue;
-use crate::keyspace::{Keyspace, hash, set, zset};
+use crate::keyspace::{Key, Keyspace, hash, set, zset};
 use std::io::Read;
 
 /// What decides in which form a collection is kept.
@@ -31,10 +31,10 @@ pub struct LoadOptions {
     pub drop_expired: bool,
     /// Whether a key that is there already is replaced, rather than an error.
     pub replaces: bool,
-    /// Whether the checksum is checked (`rdbchecksum`).
-    pub check_crc: bool,
     /// Whether versions that are not known are read too (`rdb-version-check relaxed`).
     pub any_version: bool,
+    /// Whether the checksum is checked (`rdbchecksum`).
+    pub check_crc: bool,
     /// The forms of collections.
     pub limits: Limits,
     /// The access clock of keys of whose use nothing is said.
@@ -46,6 +46,9 @@ pub struct LoadOptions {
     pub size_hint: Option<u64>,
 }
 
+/// A name and a value that a snapshot begins with.
+pub type AuxField = (Box<[u8]>, Box<[u8]>);
+
 /// A snapshot being read.
 pub struct Loader<R> {
     reader: R,
@@ -53,7 +56,7 @@ pub struct Loader<R> {
     options: LoadOptions,
     scratch: Scratch,
     key: Vec<u8>,
-    aux: Vec<(Box<[u8]>, Box<[u8]>)>,
+    aux: Vec<AuxField>,
     functions: Vec<Box<[u8]>>,
     /// None until the header was read.
     version: Option<u32>,
@@ -72,7 +75,10 @@ pub(super) trait Target {
     fn select(&mut self, db: usize, keys: Option<usize>, offset: u64);
     /// A name and a value at the beginning.
     fn aux(&mut self, name: &[u8], value: &[u8], offset: u64);
-    /// Takes a key. False if it was there and is not to be replaced.
+    /// A key is about to be put: what it takes to find its place can be fetched while its value is read.
+    /// Gives the key's hash.
+    fn announce(&mut self, db: usize, key: &[u8]) -> u64;
+    /// Takes a key. False if it was there.
     fn put(&mut self, at: Place<'_>, value: NewValue<'_>, access: u32) -> bool;
     /// The key that was put, with all that was said of it, took the bytes from one offset to the other.
     fn measure(&mut self, from: u64, to: u64);
@@ -82,10 +88,12 @@ pub(super) trait Target {
 pub(super) struct Place<'a> {
     pub(super) db: usize,
     pub(super) key: &'a [u8],
+    /// What [`Target::announce`] gave.
+    pub(super) hash: u64,
     pub(super) expiry_ms: Option<i64>,
     /// The number of the value's type.
     pub(super) kind: u8,
-    /// Whether it replaces a key of that name.
+    /// Whether a key that is there already gives way.
     pub(super) replaces: bool,
 }
 
@@ -103,13 +111,23 @@ impl Target for Keyspace {
     fn aux(&mut self, _name: &[u8], _value: &[u8], _offset: u64) {}
 
     #[inline]
+    fn announce(&mut self, db: usize, key: &[u8]) -> u64 {
+        let hash = self.key(key).hash;
+        self.db(db).prefetch_bucket(hash);
+        hash
+    }
+
+    #[inline]
     fn put(&mut self, at: Place<'_>, value: NewValue<'_>, access: u32) -> bool {
-        let key = self.key(at.key);
-        if let Some(present) = self.db(at.db).find(key) {
+        let key = Key {
+            bytes: at.key,
+            hash: at.hash,
+        };
+        if let Some(place) = self.db(at.db).find(key) {
             if !at.replaces {
                 return false;
             }
-            self.remove(at.db, key, present, false);
+            self.remove(at.db, key, place, false);
         }
         let db = self.db_mut(at.db);
         db.insert(key, value, at.expiry_ms, access);
@@ -236,7 +254,7 @@ impl<R: Read> Loader<R> {
     }
 
     /// The names and values at its beginning, as far as it was read.
-    pub fn aux(&self) -> &[(Box<[u8]>, Box<[u8]>)] {
+    pub fn aux(&self) -> &[AuxField] {
         &self.aux
     }
 
@@ -267,7 +285,7 @@ struct Part<'a> {
     options: &'a LoadOptions,
     scratch: &'a mut Scratch,
     key: &'a mut Vec<u8>,
-    aux: &'a mut Vec<(Box<[u8]>, Box<[u8]>)>,
+    aux: &'a mut Vec<AuxField>,
     functions: &'a mut Vec<Box<[u8]>>,
     version: &'a mut Option<u32>,
     db: &'a mut usize,
@@ -338,6 +356,7 @@ impl Part<'_> {
         *self.doing = Doing::Key;
         self.key.clear();
         input.string_into(self.key, self.scratch)?;
+        let hash = target.announce(*self.db, self.key);
         *self.doing = Doing::Value;
         let hints = std::mem::take(self.next);
         let value = match decode::value(kind, input, self.scratch, cx) {
@@ -355,6 +374,7 @@ impl Part<'_> {
         let place = Place {
             db: *self.db,
             key: self.key,
+            hash,
             expiry_ms: hints.expiry_ms,
             kind,
             replaces: options.replaces,
@@ -473,7 +493,8 @@ fn read_header(input: &mut Input<'_>, any_version: bool) -> Result<u32, Fault> {
     };
     let version = std::str::from_utf8(digits).ok();
     let version = version.and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    if !is_accepted(version, any_version) || is_valkey != (version >= VALKEY_VERSION) {
+    let is_known = is_known(version) && is_valkey == (version >= VALKEY_VERSION);
+    if !(is_known || any_version && version > 0) {
         return Err(Fault::Described(
             format!("Can't handle RDB format version {version}").into(),
         ));

@@ -28,6 +28,6 @@ mod tests;
 pub use self::check::{CheckOptions, check};
 pub use self::error::{LoadError, RestoreError, SaveError};
 pub use self::format::Version;
-pub use self::load::{Limits, LoadOptions, Loaded, Loader, Step};
+pub use self::load::{AuxField, Limits, LoadOptions, Loaded, Loader, Step};
 pub use self::payload::{RestoreOptions, dump, restore};
 pub use self::save::{AccessHints, Progress, SaveOptions, Saved, save};

@@ -46,7 +46,6 @@ pub fn load_options(size_hint: Option<u64>) -> LoadOptions {
         drop_expired: true,
         replaces: false,
         check_crc: true,
-        any_version: false,
         limits: limits(),
         access: 0,
         lfu: false,
