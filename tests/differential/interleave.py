@@ -84,6 +84,7 @@ class Interleaving:
         self.subscribed = [False] * CONNECTIONS
         self.resp = [2] * CONNECTIONS
         self.stuck = [0] * CONNECTIONS              # How many commands wait behind one that blocks, with it.
+        self.left = [False] * CONNECTIONS           # Has ended client-side caching, since when its keys may still be in the table.
         self.paused = 0                             # Steps until a pause of writes is ended.
 
     def settings(self):
@@ -141,9 +142,9 @@ class Interleaving:
             if group == 'blocking':
                 # Should it be no transaction after all, then no clock may end it.
                 argv = [b'0' if word == b'0.001' else word for word in argv if argv[0] != b'XREAD'] or [b'EXEC']
-            commands.append(self.tamed(i, argv))
+            commands.append(self.tamed(i, argv, not commands))
             self.guess(i, commands[-1])
-            if argv[0] in (b'QUIT', b'RESET') or argv[:2] == [b'CLIENT', b'KILL']:
+            if commands[-1][0] in (b'QUIT', b'RESET') or argv[:2] == [b'CLIENT', b'KILL']:
                 break
         commands = commands or [[b'PING']]
         if was_multi or self.multi[i] or self.subscribed[i] or commands[-1][0] in (b'QUIT', b'RESET'):
@@ -162,17 +163,19 @@ class Interleaving:
             commands = [[b'CLIENT', b'REPLY', b'SKIP'], *commands]
         return i, commands, 0
 
-    def tamed(self, i, argv):
+    def tamed(self, i, argv, alone=True):
         """The command, or a harmless one instead of what NOT_INTERLEAVED names."""
         words = b' '.join(argv).decode('latin-1')
         for pattern, when, _ in NOT_INTERLEAVED:
             if re.fullmatch(pattern, words) and self.holds(i, when):
-                return [b'EXEC'] if self.multi[i] and argv[0] in (b'MULTI', b'WATCH') else [b'ECHO', b'harmless']
+                return [b'EXEC'] if self.multi[i] and argv[0] in (b'MULTI', b'WATCH') else \
+                    [b'QUIT'] if when == 'left' and alone else [b'ECHO', b'harmless']
         return argv
 
     def holds(self, i, when):
-        return {'multi': self.multi[i], 'tracking': self.multi[i] and 'tracking' in self.groups, 'paused': self.paused > 0,
-                'waiting': any(self.stuck) and 'tracking' in self.groups, 'always': True}[when]
+        caching = 'tracking' in self.groups
+        return {'multi': self.multi[i], 'tracking': self.multi[i] and caching, 'waiting': any(self.stuck) and caching,
+                'paused': self.paused > 0, 'left': self.left[i], 'always': True}[when]
 
     def guess(self, i, argv):
         name = argv[0]
@@ -184,6 +187,8 @@ class Interleaving:
             self.subscribed[i] = True
         elif name in (b'RESET', b'QUIT') or name.endswith(b'UNSUBSCRIBE') and len(argv) == 1:
             self.subscribed[i] = False
+        if name == b'RESET' or argv[1:] == [b'TRACKING', b'OFF']:
+            self.left[i] = True
         if name == b'HELLO' and not self.multi[i] and argv[1] in (b'2', b'3'):
             self.resp[i] = int(argv[1])
         elif name in (b'RESET', b'QUIT'):
@@ -200,7 +205,7 @@ class Interleaving:
         for i, (frames, closed) in enumerate(received):
             replies = [frame for frame in frames if frame[0] != b'>']
             if closed:
-                self.multi[i] = self.subscribed[i] = False
+                self.multi[i] = self.subscribed[i] = self.left[i] = False
                 self.resp[i], self.stuck[i] = 2, 0
             elif replies:
                 self.stuck[i] = 0
