@@ -132,7 +132,8 @@ class Interleaving:
             if self.subscribed[i] and self.resp[i] == 2 and r.random() < 0.6:
                 group = 'pubsub' if r.random() < 0.85 else 'connection'
             argv = self.fill(r.choice(TEMPLATES[group]))
-            if argv == [b'QUIT'] and commands:
+            if commands and (argv == [b'QUIT'] or argv[:2] == [b'CLIENT', b'KILL']):
+                # Alone: whether a connection that ends is still told what the same pipeline has changed differs.
                 continue
             if group == 'blocking' and not self.multi[i]:
                 # Alone, so that it is known whether it blocks; and never on the last connection that could end it.
@@ -174,7 +175,7 @@ class Interleaving:
 
     def holds(self, i, when):
         caching = 'tracking' in self.groups
-        return {'multi': self.multi[i], 'tracking': self.multi[i] and caching, 'waiting': any(self.stuck) and caching,
+        return {'multi': self.multi[i], 'tracking': self.multi[i] and caching, 'waiting': caching and 'blocking' in self.groups,
                 'paused': self.paused > 0, 'left': self.left[i], 'always': True}[when]
 
     def guess(self, i, argv):
