@@ -159,3 +159,43 @@ NOT_SENT = {
 SELDOM = {'flushall', 'flushdb', 'swapdb', 'reset', 'hello', 'move', 'select', 'command', 'command|docs',
           'command|info', 'command|list', 'client|list', 'info', 'memory|stats', 'memory|purge',
           'memory|doctor', 'memory|malloc-stats', 'latency|doctor', 'auth'}
+
+# What three connections may be told differently (connections.py): (a command of the step, '*' for every step, or '(waiting)' for one
+# before which a connection was blocked or paused; treatment; reason). Treatments:
+#   'version'            what HELLO tells of the version
+#   'pattern-order'      one message may be pushed for several patterns in any order
+#   'name-order'         channels may be listed in any order
+#   'leaving-order'      channels may be left in any order, where all are
+#   'null'               the null of an invalidation of all keys may be either protocol's
+#   'pushes-last'        pushes may come before or after the replies of the same step
+#   'events-first'       invalidations may come before or after keyspace events
+#   'expired'            events may tell that a key was deleted or that it has expired
+#   'batches'            several invalidations may be one
+#   (ours, reference)    a pair of regular expressions; both must match the beginnings of replies at the same place
+CONNECTIONS = [
+    ('*', 'version', OWN),
+    ('*', 'name-order', 'the order of the channels is not promised'),
+    ('*', 'leaving-order', 'the order of the subscriptions is not promised'),
+    ('*', 'null', 'a redirected invalidation of all keys has the null of the connection that gets it, not of the one that redirects'),
+    ('*', 'pattern-order', 'the order of the patterns is not promised'),
+    ('*', 'pushes-last', 'what a command causes to be pushed to its own connection comes after its reply since 7.2'),
+    ('*', 'events-first', 'whether an invalidation comes before or after the event of the same change is different for each command'),
+    ('*', 'expired', 'what has expired, or is given a time in the past, is told to be deleted by some commands of the reference'),
+    ('(waiting)', 'batches', 'what waiting clients go on to change may be broadcast with what set them free, or after it'),
+]
+
+# What the three connections do not send: (regular expression of a whole command, when, reason). When: 'multi', in a transaction;
+# 'tracking', in a transaction of a round with client-side caching; 'waiting', in such a round with blocking commands;
+# 'paused', while writes are paused; 'left', after client-side caching was ended on the connection; 'always'.
+NOT_INTERLEAVED = [
+    ('(MULTI|WATCH) ?.*', 'multi', 'lets a transaction fail as a whole since 7.2'),
+    ('SSUBSCRIBE .*', 'multi', 'is refused by the reference'),
+    ('(HELLO|SUBSCRIBE|PSUBSCRIBE|CLIENT TRACKING ).*', 'tracking',
+     'the reference decides after the transaction whom it tells, and how, of what its commands have changed, ours at once'),
+    ('CLIENT TRACKING ON(?!.* BCAST).*', 'left', 'keys that were read before caching was ended are still told in the reference when it begins again'),
+    ('SWAPDB .*', 'waiting', 'before 7.2 it is not broadcast what a client takes that was blocked'),
+    ('CLIENT UNBLOCK .*', 'paused', 'before 7.2 a client that is held back by a pause counts as blocked'),
+    ('CLIENT KILL .*', 'multi', 'what a killed client was subscribed to is gone at once in the reference, and in ours after the command'),
+    ('CLIENT TRACKING .*BCAST.* NOLOOP', 'always',
+     'since 7.2 what a client takes that was blocked is its own change alone; and a time in the past is broadcast to all in ours'),
+]
