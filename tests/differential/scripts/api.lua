@@ -82,7 +82,7 @@ return {show(redis.register_function, 'f', function() end)}
 redis.register_function('f', function() end)
 
 --- what redis has
-local names = {}; for k, v in pairs(redis) do names[#names + 1] = k .. ' ' .. type(v) end; table.sort(names); return names
+local names = {}; for k, v in pairs(redis) do if not k:find('_NAME$') and not k:find('_VERSION') then names[#names + 1] = k .. ' ' .. type(v) end end; table.sort(names); return names
 
 --- a field that redis has not
 return redis.nosuch

@@ -149,6 +149,7 @@ error(redis.status_reply('FINE'))
 error('-MY error', 0)
 
 --- error with line ends
+--: alone "^-ERR one  two script: "
 error('one\r\ntwo', 0)
 
 --- error with an empty text

@@ -201,8 +201,6 @@ return 1
 --: then SCRIPT
 --: then SCRIPT NOSUCH
 --: then SCRIPT DEBUG
---: then SCRIPT DEBUG NOSUCH
---: then SCRIPT DEBUG NO
 return 1
 
 --- EVALSHA of what EVAL ran
