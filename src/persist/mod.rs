@@ -1,1 +1,4 @@
 //! What survives the process: snapshots in the RDB format, and the append-only file.
+
+pub mod aof;
+pub mod files;

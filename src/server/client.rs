@@ -139,8 +139,8 @@ pub struct Client {
     pub created_ms: i64,
     /// When it last sent something.
     pub active_ms: i64,
-    /// When its output first exceeded the soft limit.
-    pub soft_limit_since_ms: Option<NonZero<i64>>,
+    /// When its output first exceeded the soft limit, in seconds of the Unix clock.
+    pub soft_limit_since_s: Option<NonZero<u32>>,
     /// The last command it ran.
     pub last_command: Option<crate::server::registry::CommandId>,
     /// Received bytes that are not a whole request yet, or must wait.
@@ -150,9 +150,11 @@ pub struct Client {
     /// What could not be sent at once.
     pub out: OutQueue,
     /// The most bytes of replies that it was sent at once, lately.
-    pub reply_peak: usize,
+    pub reply_peak: u32,
     /// Since when, in milliseconds of the Unix clock.
     pub reply_peak_ms: i64,
+    /// Where in the stream of commands its last write ends.
+    pub wrote_to: u64,
     /// Commands run.
     pub commands: u64,
     /// Bytes received.
@@ -224,13 +226,14 @@ impl Client {
             subscriptions: None,
             created_ms: now_ms,
             active_ms: now_ms,
-            soft_limit_since_ms: None,
+            soft_limit_since_s: None,
             last_command: None,
             query: Vec::new(),
             unfinished: None,
             out: OutQueue::default(),
             reply_peak: 0,
             reply_peak_ms: now_ms,
+            wrote_to: 0,
             commands: 0,
             bytes_in: 0,
             bytes_out: 0,

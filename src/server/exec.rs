@@ -12,6 +12,7 @@ use crate::server::cx::{KeyHashes, ServerCx};
 use crate::server::gate::{self, Verdict};
 use crate::server::monitor;
 use crate::server::multi;
+use crate::server::propagate;
 use crate::server::reactions;
 use crate::server::registry::{CommandId, Resolved};
 use crate::server::slowlog::{self, Kind};
@@ -166,6 +167,9 @@ fn finish(
     let nanoseconds = server.advance_time_to(clock::ticks());
     if server.effects.has_reactions() {
         reactions::run(server, Some(slot));
+    }
+    if server.effects.has_propagation() {
+        propagate::command(server, slot, id, argv);
     }
     server.dirty += server.effects.dirty;
     if server.effects.wait.is_some() {

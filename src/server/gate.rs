@@ -24,6 +24,8 @@ pub mod unusual {
     pub const TRACKING_FULL: u32 = 1 << 4;
     /// The command in progress changed what its own client tracks.
     pub const INVALIDATED: u32 = 1 << 5;
+    /// The append-only file cannot be written.
+    pub const AOF_FAILED: u32 = 1 << 6;
 }
 
 /// What becomes of a request.

@@ -1,5 +1,6 @@
 //! The server around the keyspace: its state, its clients, and the way of a command through it.
 
+pub mod aof;
 pub mod apply;
 pub mod args;
 pub mod blocked;
@@ -25,6 +26,7 @@ pub mod monitor;
 pub mod multi;
 pub mod notify;
 pub mod pause;
+pub mod propagate;
 pub mod pubsub;
 pub mod reactions;
 pub mod registry;

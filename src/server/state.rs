@@ -6,6 +6,7 @@ use crate::base::hash::Hasher;
 use crate::base::rng::{self, Rng};
 use crate::keyspace::{Effects, Keyspace};
 use crate::resp::reply::Reply;
+use crate::server::aof::{self, Aof};
 use crate::server::blocked::{self, Blocked};
 use crate::server::client::{self, Clients, Closing, Endpoint, Slot};
 use crate::server::client_eviction::{self, ClientEviction};
@@ -17,6 +18,7 @@ use crate::server::gate;
 use crate::server::latency::LatencyMonitor;
 use crate::server::multi;
 use crate::server::pause::Pause;
+use crate::server::propagate::CommandStream;
 use crate::server::pubsub::{self, PubSub};
 use crate::server::registry::Registry;
 use crate::server::slowlog::{CommandLogs, Kind};
@@ -70,6 +72,10 @@ pub struct Server {
     pub unusual: u32,
     /// What the command in progress did.
     pub effects: Effects,
+    /// What commands did, as commands, as far as nobody took it yet.
+    pub stream: CommandStream,
+    /// The append-only file.
+    pub aof: Aof,
     /// Changes to the data set since the last save.
     pub dirty: u64,
     /// CLIENT PAUSE.
@@ -177,6 +183,8 @@ impl Server {
             stats: Stats::default(),
             unusual: 0,
             effects: Effects::default(),
+            stream: CommandStream::default(),
+            aof: Aof::default(),
             dirty: 0,
             pause: Pause::default(),
             slowlog: CommandLogs::default(),
@@ -218,6 +226,7 @@ impl Server {
         self.set_unusual(gate::unusual::MAXMEMORY, self.config.maxmemory != 0);
         tracking::note_limit(self);
         client_eviction::note_config(self);
+        aof::note_config(self);
         self.time.access = AccessClock::at(self.time.now_ms, self.config.is_lfu());
         for kind in [Kind::Slow, Kind::LargeRequest, Kind::LargeReply] {
             self.slowlog

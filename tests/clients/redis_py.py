@@ -6,80 +6,21 @@ usage: redis_py.py --server BINARY [-v] [TestCase.test …]
 Needs the package in requirements.txt beside this file. Starts the server in a folder of its own.
 The last line is 'N passed, N failed, N skipped'.
 """
-import argparse
 import os
-import shutil
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import unittest
 
 import redis
-from redis.backoff import ConstantBackoff, NoBackoff
+from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-SERVER = None
+import harness
 
 
-class Server:
-    """The server under test, with a Unix socket beside its port."""
-
-    def __init__(self, binary, *directives):
-        self.binary, self.directives = binary, directives
-        self.folder = tempfile.mkdtemp(prefix='clients-')
-        self.unix = f'{self.folder}/socket'
-        with socket.socket() as probe:
-            probe.bind(('127.0.0.1', 0))
-            self.port = probe.getsockname()[1]
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(
-            [self.binary, '--port', str(self.port), '--save', '', '--dir', self.folder, '--unixsocket', self.unix,
-             '--enable-debug-command', 'yes', '--logfile', f'{self.folder}/log', *self.directives],
-            cwd=self.folder, stdout=subprocess.DEVNULL)
-        for _ in range(200):
-            try:
-                redis.Redis(port=self.port).ping()
-                return
-            except redis.exceptions.ConnectionError:
-                if self.process.poll() is not None:
-                    break
-                time.sleep(0.05)
-        sys.exit(f'{self.binary} does not start: {self.log()}')
-
-    def log(self):
-        path = f'{self.folder}/log'
-        return open(path, errors='replace').read()[-3000:] if os.path.exists(path) else ''
-
-    def stop(self):
-        self.process.terminate()
-        code = self.process.wait(20)
-        if code != 0:
-            print(f'the server ended with {code}:\n{self.log()}')
-        return code
-
-    def remove(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class Session:
+class Session(harness.Session):
     """The session; run once over each protocol by the classes below."""
-    protocol = None
-
-    def client(self, **options):
-        options = {'port': SERVER.port, 'protocol': self.protocol, 'decode_responses': True, 'socket_timeout': 10,
-                   'retry': Retry(NoBackoff(), 0), **options}
-        client = redis.Redis(**options)
-        self.addCleanup(client.close)
-        return client
-
-    def setUp(self):
-        self.r = self.client()
-        self.r.flushall()
 
     def test_strings(self):
         r = self.r
@@ -311,7 +252,7 @@ class Session:
         self.assertEqual(len(list(self.r.scan_iter('key:1?', _type='string'))), 10)
 
     def test_pool_and_threads(self):
-        pool = redis.BlockingConnectionPool(port=SERVER.port, protocol=self.protocol, max_connections=5, timeout=10)
+        pool = redis.BlockingConnectionPool(port=harness.SERVER.port, protocol=self.protocol, max_connections=5, timeout=10)
         self.addCleanup(pool.disconnect)
         failures = []
 
@@ -349,7 +290,7 @@ class Session:
         self.assertNotEqual(client.client_id(), number)
 
     def test_unix_socket(self):
-        client = redis.Redis(unix_socket_path=SERVER.unix, protocol=self.protocol, decode_responses=True)
+        client = redis.Redis(unix_socket_path=harness.SERVER.unix, protocol=self.protocol, decode_responses=True)
         self.addCleanup(client.close)
         client.set('key', 'value')
         self.assertEqual(self.r.get('key'), 'value')
@@ -369,7 +310,7 @@ class Session:
     def test_server_commands(self):
         r = self.r
         self.assertEqual(r.echo('hello'), 'hello')
-        self.assertEqual(r.info('server')['tcp_port'], SERVER.port)
+        self.assertEqual(r.info('server')['tcp_port'], harness.SERVER.port)
         self.assertIn('db0', (r.set('key', 1), r.info('keyspace'))[1])
         self.assertEqual(r.config_get('maxmemory'), {'maxmemory': '0'})
         self.assertTrue(r.config_set('maxmemory', '1gb'))
@@ -395,7 +336,7 @@ class Session:
                 self.client(password='wrong').ping()
             self.assertTrue(self.client(password='secret').ping())
             self.assertTrue(self.client(username='default', password='secret').ping())
-            self.assertTrue(redis.from_url(f'redis://:secret@127.0.0.1:{SERVER.port}/2?protocol={self.protocol}').ping())
+            self.assertTrue(redis.from_url(f'redis://:secret@127.0.0.1:{harness.SERVER.port}/2?protocol={self.protocol}').ping())
         finally:
             self.client(password='secret').config_set('requirepass', '')
 
@@ -415,27 +356,5 @@ class Resp3(Session, unittest.TestCase):
     protocol = 3
 
 
-def main():
-    global SERVER
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument('--server', required=True)
-    ap.add_argument('-v', action='store_true')
-    ap.add_argument('tests', nargs='*')
-    a = ap.parse_args()
-    SERVER = Server(os.path.abspath(a.server))
-    suite = unittest.defaultTestLoader.loadTestsFromNames(a.tests, sys.modules[__name__]) if a.tests \
-        else unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
-    try:
-        result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2 if a.v else 1).run(suite)
-        failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
-        if SERVER.stop() != 0:
-            failed += 1
-    finally:
-        SERVER.process.kill()
-        SERVER.remove()
-    print(f'{result.testsRun - failed - len(result.skipped)} passed, {failed} failed, {len(result.skipped)} skipped')
-    sys.exit(1 if failed else 0)
-
-
 if __name__ == '__main__':
-    main()
+    harness.run(sys.modules[__name__])

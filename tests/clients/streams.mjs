@@ -4,16 +4,9 @@
 // claimed by another one. Starts the server in a folder of its own. The last line is 'N passed, N failed, N skipped'.
 //
 //   usage: streams.mjs --server BINARY [--entries N]
-import { spawn } from 'node:child_process';
-import fs from 'node:fs';
-import net from 'node:net';
-import os from 'node:os';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { createRequire } from 'node:module';
 
-// The packages may have been installed elsewhere than beside this file: NODE_MODULES names that folder.
-const Redis = createRequire(path.join(path.resolve(process.env.NODE_MODULES ?? import.meta.dirname), 'x.js'))('ioredis');
+import { start } from './harness.mjs';
 
 const GROUPS = ['billing', 'audit'];
 const CONSUMERS = ['one', 'two', 'three'];
@@ -30,14 +23,6 @@ let produced = false;
 
 const { values } = parseArgs({ options: { server: { type: 'string' }, entries: { type: 'string', default: '100000' } } });
 const entries = Number(values.entries);
-
-async function freePort() {
-    const probe = net.createServer();
-    await new Promise(resolve => probe.listen(0, '127.0.0.1', resolve));
-    const { port } = probe.address();
-    await new Promise(resolve => probe.close(resolve));
-    return port;
-}
 
 async function produce(redis) {
     for (let start = 0; start < entries; start += BATCH) {
@@ -131,17 +116,8 @@ async function check(redis) {
     }
 }
 
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'streams-'));
-const port = await freePort();
-const server = spawn(path.resolve(values.server), ['--port', String(port), '--save', '', '--dir', folder, '--logfile', `${folder}/log`],
-    { cwd: folder, stdio: 'ignore' });
-const clients = [];
-function connect() {
-    const client = new Redis({ port, retryStrategy: times => (times < 100 ? 50 : null), maxRetriesPerRequest: null });
-    client.on('error', () => {});
-    clients.push(client);
-    return client;
-}
+const server = await start(values.server);
+const connect = server.connect;
 try {
     const redis = connect();
     await redis.flushall();
@@ -153,11 +129,8 @@ try {
 } catch (error) {
     faults.push(String(error));
 } finally {
-    for (const client of clients) client.disconnect();
-    const ended = new Promise(resolve => server.once('exit', resolve));
-    server.kill();
-    await ended;
-    fs.rmSync(folder, { recursive: true, force: true });
+    const code = await server.stop();
+    if (code !== 0) faults.push(`the server ended with ${code}`);
 }
 for (const fault of faults.slice(0, 20)) console.log(`FAIL: ${fault}`);
 console.log(`${faults.length === 0 ? 1 : 0} passed, ${faults.length === 0 ? 0 : 1} failed, 0 skipped`);
