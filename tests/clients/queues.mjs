@@ -5,18 +5,11 @@
 //
 //   usage: queues.mjs --server BINARY [--only TEXT] [-v]      TEXT is part of a test's name, as -v shows it
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { EventEmitter } from 'node:events';
-import fs from 'node:fs';
-import net from 'node:net';
-import os from 'node:os';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { createRequire } from 'node:module';
 
-// The packages may have been installed elsewhere than beside this file: NODE_MODULES names that folder.
-const require = createRequire(path.join(path.resolve(process.env.NODE_MODULES ?? import.meta.dirname), 'x.js'));
-const Redis = require('ioredis');
+import { require, start } from './harness.mjs';
+
 const { FlowProducer, Queue, QueueEvents, UnrecoverableError, Worker } = require('bullmq');
 const Bull = require('bull');
 const { BurstyRateLimiter, RateLimiterQueue, RateLimiterRedis, RateLimiterUnion } = require('rate-limiter-flexible');
@@ -27,8 +20,6 @@ const JOBS = 300;
 const { values } = parseArgs({
     options: { server: { type: 'string' }, only: { type: 'string', default: '' }, v: { type: 'boolean', short: 'v' } },
 });
-let port;
-let redis;
 let closing = []; // What the running test has opened.
 
 EventEmitter.defaultMaxListeners = 0; // Many jobs are waited for at the same time.
@@ -49,19 +40,14 @@ function opened(thing) {
 
 /** A processor that counts how often each job was done, and notes when and in which order. */
 function noting(act = () => {}) {
-    const noted = { done: new Map(), order: [], times: [], running: 0, beside: 0 };
+    const noted = { done: new Map(), order: [], times: [] };
     noted.processor = async job => {
         const key = `${job.name}:${job.data.n}`;
         noted.done.set(key, (noted.done.get(key) ?? 0) + 1);
         noted.order.push(job.data.n);
         noted.times.push(Date.now());
-        noted.beside = Math.max(noted.beside, ++noted.running);
-        try {
-            await act(job, noted.done.get(key));
-            return { n: job.data.n, twice: job.data.n * 2 };
-        } finally {
-            noted.running--;
-        }
+        await act(job, noted.done.get(key));
+        return { n: job.data.n, twice: job.data.n * 2 };
     };
     return noted;
 }
@@ -441,7 +427,7 @@ const BULL = {
 // rate-limiter-flexible.
 
 function client() {
-    const made = opened(new Redis({ port, maxRetriesPerRequest: null }));
+    const made = opened(server.connect());
     made.close = () => made.disconnect();
     return made;
 }
@@ -523,14 +509,6 @@ const LIMITER = {
     },
 };
 
-async function freePort() {
-    const probe = net.createServer();
-    await new Promise(resolve => probe.listen(0, '127.0.0.1', resolve));
-    const { port: free } = probe.address();
-    await new Promise(resolve => probe.close(resolve));
-    return free;
-}
-
 /** Runs a test; what is wrong, if anything. */
 async function faultOf(test) {
     let timer;
@@ -552,16 +530,13 @@ async function faultOf(test) {
     }
 }
 
-port = await freePort();
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'queues-'));
-const server = spawn(path.resolve(values.server), ['--port', String(port), '--save', '', '--dir', folder, '--logfile', `${folder}/log`],
-    { cwd: folder, stdio: 'ignore' });
+const server = await start(values.server);
+const { port } = server;
+const redis = server.connect();
 process.on('unhandledRejection', () => {}); // Connections that end while a command waits.
 let passed = 0;
 let failed = 0;
 try {
-    redis = new Redis({ port, retryStrategy: times => (times < 100 ? 50 : null), maxRetriesPerRequest: null });
-    redis.on('error', () => {});
     for (const [name, tests] of Object.entries({ BullMQ: BULLMQ, bull: BULL, 'rate-limiter-flexible': LIMITER })) {
         for (const [what, test] of Object.entries(tests)) {
             const title = `${name}: ${what}`;
@@ -575,11 +550,11 @@ try {
         }
     }
 } finally {
-    redis.disconnect();
-    const ended = new Promise(resolve => server.once('exit', resolve));
-    server.kill();
-    await ended;
-    fs.rmSync(folder, { recursive: true, force: true });
+    const code = await server.stop();
+    if (code !== 0) {
+        console.log(`FAIL: the server ended with ${code}`);
+        failed++;
+    }
 }
 console.log(`${passed} passed, ${failed} failed, 0 skipped`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);

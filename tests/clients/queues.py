@@ -6,11 +6,9 @@ usage: queues.py --server BINARY [-v] [TestCase.test …]
 Every job must be done, and once: each counts what it did in the server itself. Each session is bounded in time. Needs the
 packages in requirements.txt beside this file. The last line is 'N passed, N failed, N skipped'.
 """
-import argparse
 import collections
 import datetime
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -31,9 +29,8 @@ from redis.exceptions import LockError, LockNotOwnedError
 from rq.exceptions import DuplicateJobError
 from rq.rate_limit import RateLimit
 
-from redis_py import Server
+import harness
 
-SERVER = None
 SECONDS_MAX = 60        # What one test may take.
 JOBS = 400
 
@@ -54,7 +51,7 @@ class Bounded:
         raise TimeoutError(f'not done after {SECONDS_MAX} s')
 
     def client(self, **options):
-        client = redis.Redis(port=SERVER.port, protocol=self.protocol, **options)
+        client = redis.Redis(port=harness.SERVER.port, protocol=self.protocol, **options)
         self.addCleanup(client.close)
         return client
 
@@ -100,7 +97,6 @@ def note(name, fails=0, seconds=0.0):
 def work(port, protocol, kind, queues, how):
     """A worker's process."""
     connection = redis.Redis(port=port, protocol=protocol)
-    logging.disable(logging.CRITICAL)
     worker = {'simple': rq.SimpleWorker, 'forking': rq.Worker}[kind]
     worker(queues.split(','), connection=connection).work(burst=how == 'burst', with_scheduler=how == 'scheduler')
 
@@ -114,7 +110,7 @@ class Rq(Bounded):
         return rq.Queue(name, connection=self.connection)
 
     def worker(self, kind='simple', queues='default', how='stay'):
-        process = subprocess.Popen([sys.executable, __file__, '--work', str(SERVER.port), str(self.protocol), kind, queues, how],
+        process = subprocess.Popen([sys.executable, __file__, '--work', str(harness.SERVER.port), str(self.protocol), kind, queues, how],
                                    stdout=subprocess.DEVNULL)
         self.addCleanup(self.end, process)
         return process
@@ -460,34 +456,10 @@ class LocksResp3(Locks, unittest.TestCase):
     protocol = 3
 
 
-def main():
-    global SERVER
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument('--server')
-    ap.add_argument('--work', nargs=5, help=argparse.SUPPRESS)
-    ap.add_argument('-v', action='store_true')
-    ap.add_argument('tests', nargs='*', help='of RqResp2, DramatiqResp2, LocksResp2 and so on')
-    a = ap.parse_args()
-    if a.work:
-        port, protocol, *rest = a.work
-        return work(int(port), int(protocol), *rest)
-    if not a.server:
-        ap.error('--server is missing')
-    logging.disable(logging.CRITICAL)
-    SERVER = Server(os.path.abspath(a.server))
-    suite = unittest.defaultTestLoader.loadTestsFromNames(a.tests, sys.modules[__name__]) if a.tests \
-        else unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
-    try:
-        result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2 if a.v else 1).run(suite)
-        failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
-        if SERVER.stop() != 0:
-            failed += 1
-    finally:
-        SERVER.process.kill()
-        SERVER.remove()
-    print(f'{result.testsRun - failed - len(result.skipped)} passed, {failed} failed, {len(result.skipped)} skipped')
-    return 1 if failed else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    logging.disable(logging.CRITICAL)
+    if sys.argv[1:2] == ['--work']:
+        port, protocol, *rest = sys.argv[2:]
+        work(int(port), int(protocol), *rest)
+    else:
+        harness.run(sys.modules[__name__])
