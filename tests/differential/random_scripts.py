@@ -9,7 +9,7 @@ import struct
 
 # Tells a value by its type, tables by their sorted fields, so that no order is seen.
 TELL = ("local function tell(v) if v == cjson.null then return 'null' end if type(v) ~= 'table' then return type(v):sub(1, 1) .. "
-        "tostring(v) end local keys = {} for k in pairs(v) do keys[#keys + 1] = {type(k):sub(1, 1) .. tostring(k), k} end "
+        "tostring(v) end local keys = {} for k in pairs(v) do keys[#keys + 1] = {tell(k), k} end "
         "table.sort(keys, function(a, b) return a[1] < b[1] end) local parts = {} for i, k in ipairs(keys) do parts[i] = k[1] .. '=' .. "
         "tell(v[k[2]]) end return '{' .. table.concat(parts, ', ') .. '}' end "
         "local function all(...) local parts = {} for i = 1, select('#', ...) do parts[i] = tell((select(i, ...))) end "
