@@ -1,5 +1,6 @@
 //! The commands, a file a family: a table of entries, and their handlers.
 
+mod aof;
 mod args;
 mod bitfield;
 mod bitmap;
@@ -9,6 +10,7 @@ mod config;
 mod connection;
 mod debug;
 mod draws;
+mod dump;
 mod expire;
 mod families;
 mod flush;
@@ -24,6 +26,7 @@ mod lolwut;
 mod memory;
 mod module;
 mod object;
+mod persistence;
 mod pubsub;
 mod scan;
 mod scan_options;
@@ -38,6 +41,7 @@ mod table_tests;
 #[cfg(test)]
 mod testing;
 mod transactions;
+mod waiting;
 mod zset;
 
 pub use families::{FAMILIES, exists};

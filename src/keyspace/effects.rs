@@ -129,6 +129,15 @@ pub struct ExpiredFields {
     pub fields: Vec<Box<[u8]>>,
 }
 
+/// What becomes of a wait whose time is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AtEnd {
+    /// Its client is told that there is nothing.
+    NullArray,
+    /// Its command runs a last time, and waits no more.
+    RunAgain,
+}
+
 /// A client's wish to run its command again once there is something for it.
 pub struct Wait {
     /// The keys it waits for.
@@ -139,6 +148,8 @@ pub struct Wait {
     pub timeout_us: Option<i64>,
     /// Whether it is over too when a key goes or gets a value of another type.
     pub on_loss: bool,
+    /// What becomes of it when its time is over.
+    pub at_end: AtEnd,
     /// Arguments whose meaning was settled when the wait began, and what stands for them when the
     /// command runs again.
     pub settled: Vec<(usize, Box<[u8]>)>,

@@ -17,6 +17,7 @@ use crate::server::client::{Closing, OutQueue, Slot};
 use crate::server::client_eviction;
 use crate::server::cron;
 use crate::server::limits::{self, Overrun};
+use crate::server::loading;
 use crate::server::state::{Server, Shutdown};
 use crate::server::tracking;
 use mio::{Events, Poll, Token, Waker};
@@ -97,6 +98,8 @@ impl EventLoop {
             let _ = waker.wake();
         }));
         let shared = listeners.clone();
+        server.listening = Some(Box::new(move || shared.borrow().descriptors()));
+        let shared = listeners.clone();
         server.listen = Some(Box::new(move |config| {
             shared.borrow_mut().reopen_tcp(config)
         }));
@@ -170,6 +173,7 @@ impl EventLoop {
             self.deliver();
             client_eviction::evict(&mut self.server);
             self.attend();
+            loading::step(&mut self.server);
             if let Some(shutdown) = self.server.shutdown {
                 return shutdown;
             }
@@ -208,6 +212,7 @@ impl EventLoop {
             || !self.accepting.is_empty()
             || !self.server.attention.is_empty()
             || !self.server.resumed.is_empty()
+            || self.server.loading.is_some()
     }
 
     fn note_event(&mut self, slot: Slot, event: &mio::event::Event) {
@@ -535,7 +540,9 @@ impl EventLoop {
             return;
         };
         let client = self.server.clients.at_mut(slot);
-        client.reply_peak = client.reply_peak.max(u32::try_from(to - from).unwrap_or(u32::MAX));
+        client.reply_peak = client
+            .reply_peak
+            .max(u32::try_from(to - from).unwrap_or(u32::MAX));
         let mut sent = 0;
         let is_held = self.server.aof.holds(client.wrote_to);
         if client.out.is_empty() && connection.writable && !is_held {

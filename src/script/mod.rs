@@ -1,1 +1,3 @@
 //! The Lua engine: sandbox, conversions, libraries, functions.
+
+pub mod lib;

@@ -14,10 +14,12 @@
 //! What cannot be written is kept, and new writes are refused until it can. Under `always` the replies it
 //! belongs to stay held: nothing is acknowledged that is not on the disk.
 
+use crate::base::clock;
 use crate::persist::aof::annotation;
 use crate::persist::aof::appender::{AppendError, Appender};
 use crate::persist::aof::manifest::{Manifest, Names};
 use crate::persist::aof::syncer::Syncer;
+use crate::server::blocked;
 use crate::server::client::{Clients, Slot};
 use crate::server::config::{AppendFsync, Config};
 use crate::server::state::Server;
@@ -25,6 +27,8 @@ use crate::server::{gate, propagate};
 use std::collections::VecDeque;
 use std::io;
 
+pub mod load;
+pub mod replay;
 pub mod rewrite;
 
 /// Under `everysec`, how long the disk may be busy before it is written to nevertheless.
@@ -67,6 +71,8 @@ pub struct Aof {
     durable: u64,
     /// Replies to clients that wrote beyond this are held back.
     held_above: u64,
+    /// Who waits for what was written to be on the disk (WAITAOF).
+    waiting: Vec<Slot>,
     /// Who is held back, and up to which offset, in order of that.
     held: VecDeque<(u64, Slot)>,
     syncer: Syncer,
@@ -104,6 +110,7 @@ impl Default for Aof {
             sync_asked: 0,
             durable: 0,
             held_above: u64::MAX,
+            waiting: Vec::new(),
             held: VecDeque::new(),
             syncer: Syncer::default(),
             synced_ms: 0,
@@ -174,6 +181,22 @@ impl Aof {
     #[inline]
     pub fn holds(&self, wrote_to: u64) -> bool {
         wrote_to > self.held_above
+    }
+
+    /// What follows in the stream behind this offset is what is written.
+    fn start_at(&mut self, offset: u64) {
+        self.written = offset;
+        self.sync_asked = offset;
+        self.durable = offset;
+        self.pending_end = offset;
+        self.syncer.set_synced(offset);
+    }
+
+    /// What was taken out of the stream is not written.
+    fn forget_pending(&mut self) {
+        self.pending = Vec::new();
+        self.sealed = 0;
+        self.start_at(self.pending_end);
     }
 
     /// Notes that a client wrote up to this offset of the stream.
@@ -250,16 +273,41 @@ fn write(server: &mut Server, force: bool) {
         }
         aof.postponed_since_ms = None;
         if aof.sealed < aof.pending.len() {
-            annotation::seal(&mut aof.pending, aof.sealed);
+            if server.config.aof_checksum {
+                annotation::seal(&mut aof.pending, aof.sealed);
+            }
             aof.sealed = aof.pending.len();
         }
+        let watch = (server.config.latency_monitor_threshold != 0).then(clock::mono_us);
+        let was_busy = watch.is_some() && aof.syncer.is_busy();
         let appender = aof.appender.as_mut().expect("what is recorded has a file");
-        match appender.append(&aof.pending) {
+        let appended = appender.append(&aof.pending);
+        if let Some(began_us) = watch {
+            note_latency(server, began_us, was_busy);
+        }
+        match appended {
             Ok(()) => note_written(server),
             Err(e) => return note_write_error(server, e),
         }
     }
     sync_if_due(server, policy, now_ms);
+}
+
+/// Tells the latency monitor how long a write took, and what may have held it up.
+fn note_latency(server: &mut Server, began_us: u64, was_busy: bool) {
+    let took_ms = (clock::mono_us() - began_us) / 1000;
+    let cause = match () {
+        _ if was_busy => "aof-write-pending-fsync",
+        _ if server.children.is_any() => "aof-write-active-child",
+        _ => "aof-write-alone",
+    };
+    let (limit_ms, now_s) = (
+        server.config.latency_monitor_threshold,
+        server.now_ms() / 1000,
+    );
+    for event in ["aof-write", cause] {
+        server.latency.note(event, took_ms, limit_ms, now_s);
+    }
 }
 
 /// Takes what commands did out of the stream.
@@ -354,7 +402,7 @@ fn note_errors(server: &mut Server) {
 }
 
 fn sync_if_due(server: &mut Server, policy: AppendFsync, now_ms: i64) {
-    let skips = server.config.no_appendfsync_on_rewrite && rewrite::has_child(server);
+    let skips = server.config.no_appendfsync_on_rewrite && server.children.is_any();
     let aof = &mut server.aof;
     let due = match policy {
         AppendFsync::Always => true,
@@ -396,6 +444,9 @@ fn note_durable(server: &mut Server, offset: u64) {
         note_errors(server);
     }
     release(server, offset);
+    for slot in std::mem::take(&mut server.aof.waiting) {
+        blocked::look_again(server, slot);
+    }
 }
 
 /// Has the event loop send what was held back of clients that wrote up to an offset.
@@ -409,6 +460,17 @@ fn release(server: &mut Server, offset: u64) {
     }
 }
 
+/// Whether all that a client wrote is on the disk.
+pub fn has_synced(server: &Server, slot: Slot) -> bool {
+    let aof = &server.aof;
+    aof.state == State::On && server.clients.at(slot).wrote_to <= aof.syncer.synced()
+}
+
+/// A client waits for what it wrote to be on the disk; its command runs again when there is news.
+pub fn note_waiting(server: &mut Server, slot: Slot) {
+    server.aof.waiting.push(slot);
+}
+
 /// Stops writing, with everything on the disk (CONFIG SET appendonly no).
 pub fn stop(server: &mut Server) {
     rewrite::cancel(server);
@@ -416,8 +478,7 @@ pub fn stop(server: &mut Server) {
     let aof = &mut server.aof;
     aof.state = State::Off;
     aof.appender = None;
-    aof.pending = Vec::new();
-    aof.sealed = 0;
+    aof.forget_pending();
     (aof.write_error, aof.sync_error) = (None, None);
     note_errors(server);
     note_config(server);

@@ -103,6 +103,9 @@ pub mod unusual {
     pub const SUBSCRIBED: u32 = 1 << 8;
 }
 
+/// The id of clients that are no connections.
+const INTERNAL_ID: u64 = 0;
+
 /// A connected client.
 pub struct Client {
     /// Unique and ascending.
@@ -554,10 +557,24 @@ impl Clients {
         )))
     }
 
+    /// Adds one that nobody is connected as and that is not counted or listed: what runs as it is ours.
+    pub fn add_internal(&mut self) -> Slot {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        let nowhere = || Endpoint::unix("");
+        let client = Client::new(INTERNAL_ID, slot, -1, nowhere(), nowhere(), 0);
+        self.slots[slot] = Some(Box::new(client));
+        slot
+    }
+
     /// Removes a client.
     pub fn remove(&mut self, slot: Slot) -> Option<Box<Client>> {
         let client = self.slots.get_mut(slot)?.take()?;
-        self.ids.remove(client.id);
+        if client.id != INTERNAL_ID {
+            self.ids.remove(client.id);
+        }
         self.free.push(slot);
         Some(client)
     }
@@ -612,11 +629,13 @@ impl Clients {
 
     /// All clients, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
-        self.slots.iter().filter_map(|c| c.as_deref())
+        let all = self.slots.iter().filter_map(|c| c.as_deref());
+        all.filter(|client| client.id != INTERNAL_ID)
     }
 
     /// The same, to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
-        self.slots.iter_mut().filter_map(|c| c.as_deref_mut())
+        let all = self.slots.iter_mut().filter_map(|c| c.as_deref_mut());
+        all.filter(|client| client.id != INTERNAL_ID)
     }
 }

@@ -11,6 +11,7 @@ use crate::resp::encode;
 use crate::resp::request::Argv;
 use crate::server::client::Slot;
 use crate::server::command::{MAY_REPLICATE, WRITE};
+use crate::server::gate;
 use crate::server::registry::CommandId;
 use crate::server::state::Server;
 
@@ -105,7 +106,8 @@ impl CommandStream {
 
 /// Brings what depends on whether anybody repeats commands up to date.
 pub fn note_consumers(server: &mut Server) {
-    let propagating = server.aof.is_recording();
+    let loading = server.unusual & gate::unusual::LOADING != 0;
+    let propagating = server.aof.is_recording() && !loading;
     server.effects.set_propagating(propagating);
 }
 
@@ -130,13 +132,18 @@ pub fn command(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) {
         Propagation::AsReceived | Propagation::Nothing => {}
     }
     server.stream.end_unit();
-    server.aof.note_writer(slot, &mut server.clients, server.stream.offset());
+    server
+        .aof
+        .note_writer(slot, &mut server.clients, server.stream.offset());
 }
 
 /// Propagates that keys and fields were found expired by the clock, each as a unit of its own.
 pub fn expired(server: &mut Server) {
     if server.effects.has_propagation() {
-        let (keys, fields) = (server.effects.expired.len(), server.effects.expired_fields.len());
+        let (keys, fields) = (
+            server.effects.expired.len(),
+            server.effects.expired_fields.len(),
+        );
         debug_assert!(keys + fields > 0);
         let stream = &mut server.stream;
         let deletion = deletion(server.config.lazyfree_lazy_expire);
@@ -224,7 +231,11 @@ mod tests {
         check(&[(0, &[b"SET", b"a", b"1"])], "SELECT 0 SET a 1");
         check(&[(0, &[b"INCR", b"a"])], "INCR a");
         check(
-            &[(1, &[b"DEL", b"a"]), (1, &[b"DEL", b"b"]), (0, &[b"DEL", b"c"])],
+            &[
+                (1, &[b"DEL", b"a"]),
+                (1, &[b"DEL", b"b"]),
+                (0, &[b"DEL", b"c"]),
+            ],
             "MULTI SELECT 1 DEL a DEL b SELECT 0 DEL c EXEC",
         );
     }

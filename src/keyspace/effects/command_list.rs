@@ -47,7 +47,8 @@ impl CommandList {
         self.bytes.clear();
         self.bytes.shrink_to(Self::BYTES_KEPT_MAX);
         self.ends.clear();
-        self.ends.shrink_to(Self::BYTES_KEPT_MAX / size_of::<usize>());
+        self.ends
+            .shrink_to(Self::BYTES_KEPT_MAX / size_of::<usize>());
         self.commands.clear();
     }
 }
@@ -60,7 +61,11 @@ mod tests {
     fn what_went_in_comes_out() {
         let mut list = CommandList::default();
         assert!(list.is_empty());
-        let given: [&[&[u8]]; 3] = [&[b"SET", b"k", b""], &[b"DEL"], &[b"SREM", b"s", b"a", b"b"]];
+        let given: [&[&[u8]]; 3] = [
+            &[b"SET", b"k", b""],
+            &[b"DEL"],
+            &[b"SREM", b"s", b"a", b"b"],
+        ];
         for argv in given {
             list.push(argv);
         }

@@ -81,7 +81,9 @@ mod tests {
                 crc: 0x995d_c9bb_df19_39fa,
             },
         );
-        for other in ["#", "#TS:", "#TS:x", "#CRC:9", "#CRC:x:0", "#CRC:1:g", "#\u{e9}"] {
+        for other in [
+            "#", "#TS:", "#TS:x", "#CRC:9", "#CRC:x:0", "#CRC:1:g", "#\u{e9}",
+        ] {
             check(other, Annotation::Other);
         }
         let mut line = Vec::new();

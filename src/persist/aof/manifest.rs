@@ -78,7 +78,10 @@ impl fmt::Display for ManifestError {
             ManifestError::Io(e) => write!(f, "Can't read the AOF manifest file: {e}"),
             ManifestError::Wrong { line, what } => {
                 if let Some((number, line)) = line {
-                    write!(f, "Reading the manifest file, at line {number}\n>>> '{line}'\n")?;
+                    write!(
+                        f,
+                        "Reading the manifest file, at line {number}\n>>> '{line}'\n"
+                    )?;
                 }
                 f.write_str(what)
             }

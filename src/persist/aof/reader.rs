@@ -276,7 +276,10 @@ mod tests {
             changed[at] ^= 1;
             // An annotation that is one no more says nothing, and one that is cut into two lines neither.
             let in_annotation = {
-                let line = bytes[..at].iter().rposition(|&b| b == b'\n').map_or(0, |n| n + 1);
+                let line = bytes[..at]
+                    .iter()
+                    .rposition(|&b| b == b'\n')
+                    .map_or(0, |n| n + 1);
                 bytes[line] == b'#' || bytes[at] == b'#'
             };
             let (names, error, _) = read(&changed);
@@ -301,12 +304,25 @@ mod tests {
             "*2000000000\r\n$1\r\na\r\n",
         ] {
             let (_, error, offset) = read(text.as_bytes());
-            assert!(matches!(error, Some(ReadError::Truncated)), "{text}: {error:?}");
+            assert!(
+                matches!(error, Some(ReadError::Truncated)),
+                "{text}: {error:?}"
+            );
             assert_eq!(offset, 0);
         }
-        for text in ["x", "SET k v\r\n", "*x\r\n", "*0\r\n", "*1\r\n$-1\r\n", "*1\r\n$1\r\nabc"] {
+        for text in [
+            "x",
+            "SET k v\r\n",
+            "*x\r\n",
+            "*0\r\n",
+            "*1\r\n$-1\r\n",
+            "*1\r\n$1\r\nabc",
+        ] {
             let error = read(text.as_bytes()).1;
-            assert!(matches!(error, Some(ReadError::BadFormat)), "{text}: {error:?}");
+            assert!(
+                matches!(error, Some(ReadError::BadFormat)),
+                "{text}: {error:?}"
+            );
         }
     }
 }

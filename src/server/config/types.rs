@@ -340,6 +340,8 @@ pub struct Settings {
     pub list_max_listpack_size: i32,
     /// No parameter: DEBUG QUICKLIST-PACKED-THRESHOLD.
     pub list_packed_threshold: usize,
+    /// Whether checksums of what is restored or loaded are not looked at (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    pub skip_checksum_validation: bool,
     pub maxmemory: u64,
     pub maxmemory_eviction_tenacity: u32,
     pub maxmemory_policy: MaxmemoryPolicy,
@@ -355,6 +357,7 @@ pub struct Settings {
     pub zset_max_listpack_value: u64,
 
     // Snapshots and the append-only file.
+    pub aof_checksum: bool,
     pub aof_disable_auto_gc: bool,
     pub aof_load_truncated: bool,
     pub aof_rewrite_incremental_fsync: bool,

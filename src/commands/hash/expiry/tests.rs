@@ -302,7 +302,10 @@ fn expired_fields_are_not_there() {
     s.check("HDEL h x", ":0", 0, "hexpired", "");
     let expired = &s.server.effects.expired_fields[0];
     assert_eq!(
-        (&*expired.key, shown(expired.fields.iter().map(|field| &**field))),
+        (
+            &*expired.key,
+            shown(expired.fields.iter().map(|field| &**field))
+        ),
         (&b"h"[..], "a".into())
     );
     assert_eq!(s.run("HLEN h"), ":1");
