@@ -7,7 +7,8 @@ import path from 'node:path';
 import { createRequire } from 'node:module';
 
 // The packages may have been installed elsewhere than beside this file: NODE_MODULES names that folder.
-const Redis = createRequire(path.join(path.resolve(process.env.NODE_MODULES ?? import.meta.dirname), 'x.js'))('ioredis');
+export const require = createRequire(path.join(path.resolve(process.env.NODE_MODULES ?? import.meta.dirname), 'x.js'));
+const Redis = require('ioredis');
 
 async function freePort() {
     const probe = net.createServer();
@@ -26,6 +27,7 @@ export async function start(binary) {
     const ended = new Promise(resolve => server.once('exit', resolve));
     const clients = [];
     return {
+        port,
         connect(options = {}) {
             const client = new Redis({
                 port, retryStrategy: times => (times < 100 ? 50 : null), maxRetriesPerRequest: null, ...options,
