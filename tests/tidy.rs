@@ -60,6 +60,7 @@ const UNSAFE_FILES: &[&str] = &[
     "data/ordered/leaf",
     "data/table",
     "keyspace/entry",
+    "script/lua",
 ];
 
 /// The only files that name `libc`.

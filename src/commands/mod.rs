@@ -27,6 +27,7 @@ mod object;
 mod pubsub;
 mod scan;
 mod scan_options;
+mod scripting;
 mod server;
 mod set;
 mod slowlog;

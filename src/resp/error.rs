@@ -105,6 +105,13 @@ pub const LOADING: ErrorReply = ErrorReply::Fixed("LOADING Redis is loading the 
 pub const BUSY_SCRIPT: ErrorReply = ErrorReply::Fixed(
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
 );
+/// A function runs for too long.
+pub const BUSY_FUNCTION: ErrorReply = ErrorReply::Fixed(
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
+);
+/// EVALSHA of a script that is not known.
+pub const NO_SCRIPT: ErrorReply =
+    ErrorReply::Fixed("NOSCRIPT No matching script. Please use EVAL.");
 /// The target key exists.
 pub const BUSY_KEY: ErrorReply = ErrorReply::Fixed("BUSYKEY Target key name already exists.");
 /// The client must authenticate first.

@@ -1,1 +1,8 @@
 //! The Lua engine: sandbox, conversions, libraries, functions.
+
+mod cache;
+pub mod engine;
+mod lua;
+mod random;
+mod sha;
+mod shebang;

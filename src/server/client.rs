@@ -101,6 +101,8 @@ pub mod unusual {
     pub const REDIRECTED_TO: u32 = 1 << 5;
     /// It listens to channels or patterns.
     pub const SUBSCRIBED: u32 = 1 << 8;
+    /// A script of its runs.
+    pub const SCRIPT: u32 = 1 << 9;
 }
 
 /// A connected client.
@@ -251,7 +253,7 @@ impl Client {
     /// Whether nothing that it sends runs for now.
     #[inline]
     pub fn is_held(&self) -> bool {
-        self.postponed || self.parked.is_some()
+        self.postponed || self.parked.is_some() || self.unusual & unusual::SCRIPT != 0
     }
 
     /// Whether it is inside MULTI.

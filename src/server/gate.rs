@@ -6,7 +6,8 @@ use crate::resp::request::Argv;
 use crate::server::client::{Slot, unusual as client_unusual};
 use crate::server::command::{self, Command};
 use crate::server::multi;
-use crate::server::registry::Resolved;
+use crate::server::registry::{CommandId, Resolved};
+use crate::server::scripting;
 use crate::server::state::Server;
 use crate::server::tracking;
 
@@ -24,6 +25,8 @@ pub mod unusual {
     pub const TRACKING_FULL: u32 = 1 << 4;
     /// The command in progress changed what its own client tracks.
     pub const INVALIDATED: u32 = 1 << 5;
+    /// A script has run for longer than `busy-reply-threshold`.
+    pub const BUSY: u32 = 1 << 6;
 }
 
 /// What becomes of a request.
@@ -95,11 +98,44 @@ fn look_closer(
     if server.unusual & unusual::LOADING != 0 && all_flags & LOADING == 0 {
         return Verdict::Reject(error::LOADING);
     }
+    if server.unusual & unusual::BUSY != 0 && all_flags & ALLOW_BUSY == 0 {
+        let kind = server.scripting.running_mut().kind;
+        return Verdict::Reject(scripting::busy(kind));
+    }
     if server.unusual & unusual::PAUSED != 0 && server.pause.holds(any_flags, server.now_ms()) {
         tracking::put_off_request(server.clients.at_mut(slot));
         return Verdict::Postpone;
     }
     if queues { Verdict::Queue } else { Verdict::Run }
+}
+
+/// Admits a command of the running script, or says why not.
+#[inline]
+pub fn admit_in_script(server: &mut Server, argv: Argv<'_>) -> Result<CommandId, ErrorReply> {
+    let Resolved::Found(id) = server.commands.resolve(argv.at(0), argv.get(1)) else {
+        return Err("ERR Unknown command called from script".into());
+    };
+    let command = server.commands.get(id).command;
+    if !command.accepts(argv.len()) {
+        return Err("ERR Wrong number of args calling command from script".into());
+    }
+    let has_room = server.has_room();
+    let running = server.scripting.running.as_mut();
+    let running = running.expect("a script that runs a command is running");
+    if command.flags & command::NOSCRIPT != 0 && !server.scripting.allows_all {
+        return Err("ERR This Redis command is not allowed from script".into());
+    }
+    if running.read_only && command.flags & (command::WRITE | command::MAY_REPLICATE) != 0 {
+        return Err("ERR Write commands are not allowed from read-only scripts.".into());
+    }
+    if command.flags & command::DENYOOM != 0
+        && !(running.allow_oom || running.wrote)
+        && !has_room
+    {
+        return Err(error::OOM);
+    }
+    running.wrote |= command.flags & command::WRITE != 0;
+    Ok(id)
 }
 
 /// A client that tracks is about to do something else.
@@ -116,6 +152,7 @@ fn note_request(server: &mut Server, slot: Slot) {
 /// is told of that goes before its reply.
 fn make_room(server: &mut Server, reply: &mut Reply, slot: Slot) -> bool {
     let has_room = server.unusual & unusual::MAXMEMORY == 0 || server.make_room();
+    server.had_room = has_room;
     if server.unusual & unusual::TRACKING_FULL != 0 {
         tracking::limit(server);
     }

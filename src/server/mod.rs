@@ -28,6 +28,7 @@ pub mod pause;
 pub mod pubsub;
 pub mod reactions;
 pub mod registry;
+pub mod scripting;
 pub mod slowlog;
 pub mod state;
 pub mod stats;
