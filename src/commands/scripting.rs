@@ -11,8 +11,8 @@ use crate::server::monitor;
 use crate::server::scripting::Kind;
 
 const G: Group = Group::Scripting;
-const RUNS: Flags = NOSCRIPT | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | STALE;
-const RUNS_READING: Flags = NOSCRIPT | SKIP_MONITOR | NO_MANDATORY_KEYS | STALE | READONLY;
+const RUNS: Flags = NOSCRIPT | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | STALE | RUNS_SCRIPTS;
+const RUNS_READING: Flags = (RUNS & !MAY_REPLICATE) | READONLY;
 
 /// The keys that a number before them counts.
 const COUNTED: KeySpec = KeySpec {

@@ -9,6 +9,7 @@ use crate::server::command::*;
 use crate::server::cx::ServerCx;
 use crate::server::gate;
 use crate::server::info;
+use crate::server::scripting;
 use crate::server::state::Shutdown;
 
 const G: Group = Group::Server;
@@ -131,6 +132,10 @@ fn shutdown(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
         tracing::info!("Shutdown manually aborted.");
         cx.reply.ok();
         return Ok(());
+    }
+    if cx.server.unusual & gate::unusual::BUSY != 0 && !nosave {
+        // What would be saved is half of what the script does.
+        return Err(scripting::busy(cx.server.scripting.running_mut().kind));
     }
     tracing::warn!("User requested shutdown...");
     cx.server.shutdown = Some(Shutdown::Exit);

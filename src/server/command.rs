@@ -55,6 +55,9 @@ pub const NO_MANDATORY_KEYS: Flags = 1 << 19;
 /// Runs at once inside MULTI, where others are queued.
 pub const NOT_QUEUED: Flags = 1 << 20;
 
+/// Runs scripts, or what may run some.
+pub const RUNS_SCRIPTS: Flags = 1 << 21;
+
 /// The flags that COMMAND INFO shows, in its order.
 pub const FLAG_NAMES: &[(Flags, &str)] = &[
     (WRITE, "write"),

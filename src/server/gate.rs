@@ -112,12 +112,16 @@ fn look_closer(
 /// Admits a command of the running script, or says why not.
 #[inline]
 pub fn admit_in_script(server: &mut Server, argv: Argv<'_>) -> Result<CommandId, ErrorReply> {
-    let Resolved::Found(id) = server.commands.resolve(argv.at(0), argv.get(1)) else {
-        return Err("ERR Unknown command called from script".into());
+    const WRONG_ARITY: ErrorReply =
+        ErrorReply::Fixed("ERR Wrong number of args calling command from script");
+    let id = match server.commands.resolve(argv.at(0), argv.get(1)) {
+        Resolved::Found(id) => id,
+        Resolved::Bare(_) => return Err(WRONG_ARITY),
+        _ => return Err("ERR Unknown command called from script".into()),
     };
     let command = server.commands.get(id).command;
     if !command.accepts(argv.len()) {
-        return Err("ERR Wrong number of args calling command from script".into());
+        return Err(WRONG_ARITY);
     }
     let has_room = server.has_room();
     let running = server.scripting.running.as_mut();

@@ -92,6 +92,10 @@ unsafe fn change_libraries(state: *mut lua_State) {
     lua_pushcfunction(state, next);
     lua_pushcclosure(state, pairs, 1);
     lua_setfield(state, GLOBALS, c"pairs".as_ptr());
+    for name in [c"__redis__err__handler", c"__server__err__handler"] {
+        lua_pushvalue(state, HANDLER);
+        lua_setfield(state, GLOBALS, name.as_ptr());
+    }
     for name in GONE {
         lua_pushnil(state);
         lua_setfield(state, GLOBALS, name.as_ptr());
@@ -212,9 +216,11 @@ unsafe fn look_through(state: *mut lua_State, index: c_int) {
     }
 }
 
+/// Raises an error if the value at an index is a view. In a function that is not Lua's, an error has no place.
 unsafe fn refuse_view(state: *mut lua_State, index: c_int) {
     if is_view(state, index) {
-        refuse_write(state);
+        lua_pushstring_(state, c"Attempt to modify a readonly table".as_ptr());
+        lua_error(state);
     }
 }
 
