@@ -11,7 +11,8 @@ use crate::server::monitor;
 use crate::server::scripting::Kind;
 
 const G: Group = Group::Scripting;
-const RUNS: Flags = NOSCRIPT | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | STALE | RUNS_SCRIPTS;
+const RUNS: Flags =
+    NOSCRIPT | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | STALE | RUNS_SCRIPTS;
 const RUNS_READING: Flags = (RUNS & !MAY_REPLICATE) | READONLY;
 
 /// The keys that a number before them counts.
@@ -196,7 +197,10 @@ fn debug(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 
 fn show_help(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     const SUBCOMMANDS: &[(&str, &str)] = &[
-        ("DEBUG (YES|SYNC|NO)", "Set the debug mode for subsequent scripts executed."),
+        (
+            "DEBUG (YES|SYNC|NO)",
+            "Set the debug mode for subsequent scripts executed.",
+        ),
         (
             "EXISTS <sha1> [<sha1> ...]",
             "Return information about the existence of the scripts in the script cache.",
@@ -206,7 +210,10 @@ fn show_help(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
             "Forget all scripts of the script cache. Not for replicas.",
         ),
         ("KILL", "End the script that runs."),
-        ("LOAD <script>", "Load a script into the script cache without executing it."),
+        (
+            "LOAD <script>",
+            "Load a script into the script cache without executing it.",
+        ),
         ("SHOW <sha1>", "Show a script of the script cache."),
     ];
     help::reply(cx.reply, "SCRIPT", SUBCOMMANDS);

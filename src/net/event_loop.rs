@@ -235,7 +235,10 @@ impl EventLoop {
     fn serve_while_busy(&mut self) {
         let mut events = Events::with_capacity(1024);
         // If the call fails there are no events.
-        let _ = self.poll.borrow_mut().poll(&mut events, Some(Duration::ZERO));
+        let _ = self
+            .poll
+            .borrow_mut()
+            .poll(&mut events, Some(Duration::ZERO));
         self.server.synchronise_time();
         self.note_events(&events);
         self.serve();
@@ -624,7 +627,11 @@ impl EventLoop {
             client.out.push(chunk);
         }
         limits::check_output(&mut self.server, slot);
-        if self.sockets.connections[slot].as_ref().is_some_and(|c| c.writable) || self.is_closing(slot) {
+        if self.sockets.connections[slot]
+            .as_ref()
+            .is_some_and(|c| c.writable)
+            || self.is_closing(slot)
+        {
             self.server.attend(slot);
         }
     }
@@ -662,7 +669,12 @@ impl EventLoop {
             slots.sort_unstable();
             slots.dedup();
             for slot in slots {
-                if self.sockets.connections.get(slot).is_none_or(Option::is_none) {
+                if self
+                    .sockets
+                    .connections
+                    .get(slot)
+                    .is_none_or(Option::is_none)
+                {
                     continue;
                 }
                 if self.server.clients.at(slot).closing != Some(Closing::Now) {

@@ -8,8 +8,8 @@
 //! cheap hash of it, and compared.
 
 use super::lua::FunctionRef;
-use super::sha::{self, Sha};
 use crate::server::scripting::ScriptFlags;
+use crate::server::scripting::sha::{self, Sha};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;

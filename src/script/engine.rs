@@ -6,16 +6,18 @@
 
 use super::cache::{Cache, ScriptId};
 use super::lua::{Passing, Vm};
-use super::sha::{self, Sha};
-use super::shebang;
 use crate::base::hash::Hasher;
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::cx::ServerCx;
+use crate::server::scripting::sha::{self, Sha};
+use crate::server::scripting::shebang;
 use crate::server::scripting::{
-    ALLOW_OOM, Figures, Kind, NO_WRITES, Running, ScriptFlags, TO_AOF, TO_REPLICAS, UNDECLARED,
+    ALLOW_OOM, Figures, Kind, NO_WRITES, Running, ScriptFlags, Scripting, TO_AOF, TO_REPLICAS,
+    UNDECLARED,
 };
 use crate::server::state::Server;
+use std::collections::HashMap;
 
 /// What a script is named by.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,8 +56,10 @@ pub fn load(server: &mut Server, source: &[u8]) -> Result<[u8; 40], ErrorReply> 
         }
         None => {
             let hash = hasher.hash(source);
-            let figures = &mut server.scripting.figures;
-            engine.compile(figures, hasher, hash, sha, source, true).map(|_| ())
+            let scripting = &mut server.scripting;
+            engine
+                .compile(scripting, hasher, hash, sha, source, true)
+                .map(|_| ())
         }
     };
     put_back(server, engine);
@@ -82,30 +86,13 @@ pub fn source<'a>(server: &'a Server, digits: &[u8]) -> Option<&'a [u8]> {
 pub fn flush(server: &mut Server) {
     let figures = server.scripting.figures;
     server.scripting.engine = None;
+    server.scripting.declared = HashMap::new();
     server.scripting.figures = Figures {
         vm_eval: 0,
         scripts: 0,
         scripts_count: 0,
         ..figures
     };
-}
-
-/// What the script that a request names declares, if it is known or its source is there; [`UNDECLARED`] otherwise.
-pub fn declared_flags(server: &Server, argv: Argv<'_>, named: Named) -> ScriptFlags {
-    let Some(name) = argv.get(1) else {
-        return UNDECLARED;
-    };
-    match named {
-        Named::BySource => shebang::parse(name).map_or(UNDECLARED, |shebang| shebang.flags),
-        Named::BySha => {
-            let engine = known(server);
-            let id = sha::parse(name).and_then(|sha| engine?.cache.by_sha(&sha));
-            match (engine, id) {
-                (Some(engine), Some(id)) => engine.cache.get(id).flags,
-                _ => UNDECLARED,
-            }
-        }
-    }
 }
 
 impl Engine {
@@ -142,8 +129,14 @@ impl Engine {
         };
         let parts = (argv, argv.slice(3, keys_end), argv.tail(keys_end));
         let function = script.function;
-        self.vm
-            .run(cx.server, cx.reply, function, Passing::Globals, parts, running)
+        self.vm.run(
+            cx.server,
+            cx.reply,
+            function,
+            Passing::Globals,
+            parts,
+            running,
+        )
     }
 
     /// The script of a source, which is compiled if it is new.
@@ -156,13 +149,13 @@ impl Engine {
         let sha = sha::digest(source);
         match self.cache.by_sha(&sha) {
             Some(id) => Ok(id),
-            None => self.compile(&mut server.scripting.figures, hasher, hash, sha, source, false),
+            None => self.compile(&mut server.scripting, hasher, hash, sha, source, false),
         }
     }
 
     fn compile(
         &mut self,
-        figures: &mut Figures,
+        scripting: &mut Scripting,
         hasher: Hasher,
         hash: u64,
         sha: Sha,
@@ -171,7 +164,12 @@ impl Engine {
     ) -> Result<ScriptId, ErrorReply> {
         let shebang = shebang::parse(source)?;
         if shebang.engine != b"lua" {
-            let text = [b"ERR Could not find scripting engine '", shebang.engine, b"'"].concat();
+            let text = [
+                b"ERR Could not find scripting engine '",
+                shebang.engine,
+                b"'",
+            ]
+            .concat();
             return Err(text.into());
         }
         let function = self.vm.compile(&source[shebang.len..], c"@user_script");
@@ -182,10 +180,14 @@ impl Engine {
         if !is_kept && self.cache.is_full() {
             if let Some(script) = self.cache.evict(|source| hasher.hash(source)) {
                 self.vm.release(script.function);
+                scripting.declared.remove(&script.sha);
             }
-            figures.evicted += 1;
+            scripting.figures.evicted += 1;
         }
         let flags = shebang.flags;
+        if flags & UNDECLARED == 0 {
+            scripting.declared.insert(sha, flags);
+        }
         Ok(self.cache.add(hash, sha, source, flags, function, is_kept))
     }
 }

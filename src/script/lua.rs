@@ -42,6 +42,7 @@ mod api;
 mod call;
 mod convert;
 mod sandbox;
+mod strings;
 
 use super::random::Random;
 use crate::resp::error::Outcome;
@@ -300,17 +301,27 @@ unsafe fn trim(inner: *mut Inner) {
 
 /// Called between instructions, every so many: the script may have to end, or to let others in between.
 unsafe extern "C-unwind" fn hook(state: *mut lua_State, _: *mut lua_Debug) {
-    let inner = Inner::of(state);
+    if is_to_end(Inner::of(state)) {
+        raise_killed(state);
+    }
+}
+
+/// Whether the script that runs is to end. Past its time others are served meanwhile.
+#[cold]
+unsafe fn is_to_end(inner: *mut Inner) -> bool {
     let run = (*inner).run;
     if run.is_null() {
-        return;
+        return false;
     }
     if !(*run).killed {
-        if !scripting::interrupt(&mut *(*run).server, &(*run).began, (*run).request) {
-            return;
-        }
-        (*run).killed = true;
+        (*run).killed = scripting::interrupt(&mut *(*run).server, &(*run).began, (*run).request);
     }
+    (*run).killed
+}
+
+/// Raises the error of a script that is to end.
+#[cold]
+unsafe fn raise_killed(state: *mut lua_State) -> ! {
     // Whoever catches the error is interrupted again, at its next instruction.
     lua_sethook(state, Some(hook), LUA_MASKCOUNT, 1);
     api::push_killed(state);

@@ -3,6 +3,5 @@
 mod cache;
 pub mod engine;
 mod lua;
+mod pattern;
 mod random;
-mod sha;
-mod shebang;

@@ -81,7 +81,12 @@ fn look_closer(
     if client.is_in_multi() && command.flags & NO_MULTI != 0 {
         return Verdict::Reject(error::NOT_IN_MULTI);
     }
-    let (any_flags, all_flags) = multi::admission_flags(client, command);
+    let (any_flags, all_flags) = if command.flags & RUNS_SCRIPTS == 0 || multi::is_exec(command) {
+        multi::admission_flags(client, command)
+    } else {
+        let flags = scripting::admission_flags(server, command, argv);
+        (flags, flags)
+    };
     let queues = client.is_in_multi() && command.flags & NOT_QUEUED == 0;
     let is_monitor = client.unusual & client_unusual::MONITOR != 0;
     if is_monitor && any_flags & (WRITE | READONLY | MAY_REPLICATE) != 0 {
@@ -132,10 +137,7 @@ pub fn admit_in_script(server: &mut Server, argv: Argv<'_>) -> Result<CommandId,
     if running.read_only && command.flags & (command::WRITE | command::MAY_REPLICATE) != 0 {
         return Err("ERR Write commands are not allowed from read-only scripts.".into());
     }
-    if command.flags & command::DENYOOM != 0
-        && !(running.allow_oom || running.wrote)
-        && !has_room
-    {
+    if command.flags & command::DENYOOM != 0 && !(running.allow_oom || running.wrote) && !has_room {
         return Err(error::OOM);
     }
     running.wrote |= command.flags & command::WRITE != 0;

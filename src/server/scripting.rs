@@ -11,16 +11,22 @@
 //! A script that runs for longer than `busy-reply-threshold` makes the server *busy*: between two of its
 //! instructions, [`Scripting::pump`] has the event loop serve others, of whom the gate lets little pass.
 
+pub mod sha;
+pub mod shebang;
+
 use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
 use crate::resp::request::Argv;
 use crate::server::client::{Slot, unusual};
+use crate::server::command::{Command, DENYOOM, Flags, MAY_REPLICATE, STALE, WRITE};
 use crate::server::cx::KeyHashes;
 use crate::server::exec;
 use crate::server::gate;
 use crate::server::monitor;
 use crate::server::state::{Server, Time};
+use sha::Sha;
 use std::any::Any;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Has the event loop serve other clients for a moment; the event loop provides it.
@@ -118,6 +124,18 @@ pub struct Figures {
     pub evicted: u64,
 }
 
+impl Figures {
+    /// Bytes of all interpreters.
+    pub fn vms(&self) -> usize {
+        self.vm_eval + self.vm_functions
+    }
+
+    /// Bytes of all that is kept to be run.
+    pub fn sources(&self) -> usize {
+        self.scripts + self.libraries
+    }
+}
+
 /// The server's scripts.
 #[derive(Default)]
 pub struct Scripting {
@@ -127,6 +145,8 @@ pub struct Scripting {
     pub running: Option<Running>,
     /// What the interpreters take.
     pub figures: Figures,
+    /// The flags of known scripts that declare some, by digest: the gate needs them before the script runs.
+    pub declared: HashMap<Sha, ScriptFlags>,
     /// Serves other clients while a script is busy.
     pub pump: Option<PumpFn>,
     /// Scripts may run what is not meant for them (DEBUG SET-DISABLE-DENY-SCRIPTS).
@@ -157,6 +177,37 @@ impl Scripting {
         }
         running.killed = true;
         Ok(())
+    }
+}
+
+/// The flags by which a command that runs a script is admitted: what the script declares counts in place of what
+/// the command says of scripts in general.
+pub fn admission_flags(server: &Server, command: &Command, argv: Argv<'_>) -> Flags {
+    let Some(name) = argv.get(1) else {
+        return command.flags;
+    };
+    let declared = if command.name.starts_with("evalsha") {
+        let sha = sha::parse(name);
+        sha.and_then(|sha| server.scripting.declared.get(&sha).copied())
+    } else {
+        shebang::parse(name).ok().map(|shebang| shebang.flags)
+    };
+    let flags = command.flags;
+    match declared {
+        None => flags,
+        Some(declared) if declared & UNDECLARED != 0 => flags,
+        Some(declared) => {
+            let is = |flag| declared & flag != 0;
+            let rest = flags & !(STALE | DENYOOM | WRITE | MAY_REPLICATE);
+            let needs_memory = if is(ALLOW_OOM | NO_WRITES) {
+                0
+            } else {
+                DENYOOM
+            };
+            let writes = if is(NO_WRITES) { 0 } else { WRITE };
+            let runs_stale = if is(ALLOW_STALE) { STALE } else { 0 };
+            rest | needs_memory | writes | runs_stale
+        }
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::{Inner, call, convert};
 use crate::resp::reply::Proto;
-use crate::script::sha;
-use crate::server::scripting::{Kind, TO_AOF, TO_REPLICAS};
+use crate::server::scripting::{Kind, TO_AOF, TO_REPLICAS, sha};
 use crate::server::state::VERSION;
 use mlua::ffi::*;
 use std::ffi::{CStr, c_int};
@@ -78,7 +77,11 @@ fn version_number(version: &str) -> u32 {
 pub(super) unsafe fn push_killed(state: *mut lua_State) {
     let inner = Inner::of(state);
     let server = &*(*(*inner).run).server;
-    let kind = server.scripting.running.as_ref().map(|running| running.kind);
+    let kind = server
+        .scripting
+        .running
+        .as_ref()
+        .map(|running| running.kind);
     let text: &[u8] = match kind {
         Some(Kind::Function) => b"ERR Script killed by user with FUNCTION KILL.",
         _ => b"ERR Script killed by user with SCRIPT KILL.",
@@ -193,10 +196,7 @@ unsafe extern "C-unwind" fn write_log(state: *mut lua_State) -> c_int {
         return raise(state, b"ERR server.log() requires two arguments or more.");
     }
     if lua_isnumber(state, 1) == 0 {
-        return raise(
-            state,
-            b"ERR First argument must be a number (log level).",
-        );
+        return raise(state, b"ERR First argument must be a number (log level).");
     }
     let level = convert::truncate(lua_tonumber(state, 1));
     if !(0..=3).contains(&level) {

@@ -34,7 +34,10 @@ unsafe fn command(state: *mut lua_State) -> bool {
         return true;
     }
     if (*inner).run.is_null() {
-        convert::push_error(state, b"ERR Commands can only be called while a script runs");
+        convert::push_error(
+            state,
+            b"ERR Commands can only be called while a script runs",
+        );
         return true;
     }
     lua_settop(state, 0);

@@ -233,11 +233,13 @@ fn integer(digits: &[u8]) -> i64 {
         digits => (false, digits),
     };
     let value = digits.iter().fold(0i64, |value, &digit| {
-        value
-            .wrapping_mul(10)
-            .wrapping_add(i64::from(digit - b'0'))
+        value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'))
     });
-    if is_negative { value.wrapping_neg() } else { value }
+    if is_negative {
+        value.wrapping_neg()
+    } else {
+        value
+    }
 }
 
 fn double(text: &[u8]) -> f64 {
@@ -298,12 +300,7 @@ unsafe fn write(state: *mut lua_State, reply: &mut Reply, server: &mut Server, p
     lua_settop(state, -2);
 }
 
-unsafe fn write_table(
-    state: *mut lua_State,
-    reply: &mut Reply,
-    server: &mut Server,
-    proto: Proto,
-) {
+unsafe fn write_table(state: *mut lua_State, reply: &mut Reply, server: &mut Server, proto: Proto) {
     if let Some(failure) = error_of(state) {
         if !failure.is_counted {
             server.stats.count_error(failure.error.code());
@@ -433,8 +430,8 @@ unsafe fn error_of(state: *mut lua_State) -> Option<Failure> {
     let text = is_error.then(|| until_zero(bytes_at(state, -1)).to_vec());
     lua_settop(state, -2);
     let error = ErrorReply::Bytes(text?);
-    let is_counted = field(state, c"ignore_error_stats_update") == LUA_TBOOLEAN
-        && lua_toboolean(state, -1) != 0;
+    let is_counted =
+        field(state, c"ignore_error_stats_update") == LUA_TBOOLEAN && lua_toboolean(state, -1) != 0;
     lua_settop(state, -2);
     Some(Failure { error, is_counted })
 }

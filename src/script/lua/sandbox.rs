@@ -27,7 +27,7 @@
 //! - `collectgarbage` collects and counts, but cannot switch collection off for those who come after.
 //! - `pcall` and `xpcall` let a script that is to end, end.
 
-use super::{ARGV, GLOBALS, HANDLER, Inner, KEYS, api, convert};
+use super::{ARGV, GLOBALS, HANDLER, Inner, KEYS, api, convert, strings};
 use mlua::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
 
@@ -92,6 +92,9 @@ unsafe fn change_libraries(state: *mut lua_State) {
     lua_pushcfunction(state, next);
     lua_pushcclosure(state, pairs, 1);
     lua_setfield(state, GLOBALS, c"pairs".as_ptr());
+    lua_getfield_(state, GLOBALS, c"string".as_ptr());
+    strings::change(state);
+    lua_settop(state, -2);
     for name in [c"__redis__err__handler", c"__server__err__handler"] {
         lua_pushvalue(state, HANDLER);
         lua_setfield(state, GLOBALS, name.as_ptr());

@@ -1,7 +1,7 @@
 //! The first line of a script, in which it may declare its language and flags: `#!lua flags=no-writes`.
 
+use super::{ScriptFlags, UNDECLARED, flag_named};
 use crate::resp::error::ErrorReply;
-use crate::server::scripting::{ScriptFlags, UNDECLARED, flag_named};
 
 /// What a first line says.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,18 +61,29 @@ mod tests {
             let shebang = parse(source.as_bytes()).unwrap();
             assert_eq!(shebang.engine, engine.as_bytes(), "{source:?}");
             assert_eq!(shebang.flags, flags, "{source:?}");
-            assert!(source[shebang.len..].is_empty() || shebang.len == 0 || source[shebang.len..].starts_with('\n'));
+            assert!(
+                source[shebang.len..].is_empty()
+                    || shebang.len == 0
+                    || source[shebang.len..].starts_with('\n')
+            );
         };
         check("return 1", "lua", UNDECLARED);
         check("#!lua\nreturn 1", "lua", 0);
         check("#!lua flags=\nreturn 1", "lua", 0);
-        check("#!lua flags=no-writes,allow-oom\n", "lua", NO_WRITES | ALLOW_OOM);
+        check(
+            "#!lua flags=no-writes,allow-oom\n",
+            "lua",
+            NO_WRITES | ALLOW_OOM,
+        );
         check("#!js  flags=no-writes \n", "js", NO_WRITES);
         let fails = |source: &str, text: &str| {
             assert_eq!(parse(source.as_bytes()).unwrap_err().to_string(), text);
         };
         fails("#!lua", "ERR Invalid script shebang");
         fails("#!lua name=x\n", "ERR Unknown lua shebang option: name=x");
-        fails("#!lua flags=no\n", "ERR Unexpected flag in script shebang: no");
+        fails(
+            "#!lua flags=no\n",
+            "ERR Unexpected flag in script shebang: no",
+        );
     }
 }
