@@ -3,9 +3,11 @@
 use cinnabar::base::{clock, hash, rng::Rng, sys};
 use cinnabar::commands;
 use cinnabar::net::EventLoop;
+use cinnabar::server::aof;
 use cinnabar::server::apply::log_level;
 use cinnabar::server::args::{self, Invocation, Start};
 use cinnabar::server::config::{self, Config, Fault, Loaded, Loader, Origin};
+use cinnabar::server::loading;
 use cinnabar::server::log::{self, LogSettings, SyslogSettings};
 use cinnabar::server::state::{Server, Shutdown};
 use cinnabar::server::supervise::{self, PidFile, Supervision, Supervisor};
@@ -107,7 +109,7 @@ fn run(given: &[OsString], start: &Start, config: Config, loaded: Loaded) -> Exi
     announce(start, &loaded);
     let pid_file = pid_file(&config);
     supervisor.stop_for_upstart();
-    match serve(given, config, loaded, &supervisor) {
+    match serve(given, config, loaded, supervisor) {
         Ok(Shutdown::Exit) => {
             remove(pid_file);
             warn!("Cinnabar is now ready to exit, bye bye...");
@@ -116,6 +118,11 @@ fn run(given: &[OsString], start: &Start, config: Config, loaded: Loaded) -> Exi
         Ok(Shutdown::Restart) => {
             remove(pid_file);
             restart(given, executable, origin)
+        }
+        Ok(Shutdown::NothingLoaded) => {
+            remove(pid_file);
+            warn!("Fatal error loading the DB, check server logs. Exiting.");
+            ExitCode::FAILURE
         }
         Err(reason) => {
             warn!("{reason}");
@@ -149,7 +156,7 @@ fn serve(
     given: &[OsString],
     mut config: Config,
     loaded: Loaded,
-    supervisor: &Supervisor,
+    supervisor: Supervisor,
 ) -> Result<Shutdown, String> {
     std::env::set_current_dir(config.dir.as_path())
         .map_err(|e| format!("Can't chdir to '{}': {e}", config.dir.to_text()))?;
@@ -159,28 +166,19 @@ fn serve(
     server.name = given
         .first()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    server.supervisor = supervisor;
+    aof::load::read_manifest(&mut server)?;
     server.apply_start_up_config()?;
     crash::add_section("INFO OUTPUT", info::last_text);
-    if server.config.appendonly || !server.config.save.is_empty() {
-        warn!(
-            "Snapshots and the append-only file are not built yet: the data are lost when this server ends"
-        );
-    }
     let mut event_loop = EventLoop::new(server)?;
     watch_signals(&mut event_loop).map_err(|e| format!("Can't handle signals: {e}"))?;
     let server = event_loop.server_mut();
     show_logo(&server.config);
     warn!("Server initialized");
-    if server.config.port != 0 {
-        info!("Ready to accept connections tcp");
+    if loading::begin_at_start(server).is_err() {
+        return Ok(Shutdown::NothingLoaded);
     }
-    if !server.config.unixsocket.is_empty() {
-        info!("Ready to accept connections unix");
-    }
-    supervisor.ready();
-    let end = event_loop.run();
-    supervisor.stopping();
-    Ok(end)
+    Ok(event_loop.run())
 }
 
 /// Limits and habits of the process that the configuration wants otherwise.

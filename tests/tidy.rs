@@ -60,6 +60,8 @@ const UNSAFE_FILES: &[&str] = &[
     "data/ordered/leaf",
     "data/table",
     "keyspace/entry",
+    "script/lib/install",
+    "script/lib/stack",
     "script/lua",
 ];
 

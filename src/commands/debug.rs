@@ -7,6 +7,7 @@
 mod digest;
 mod object;
 mod protocol;
+mod reload;
 
 use super::args::{integer, integer_in, is};
 use super::help;
@@ -51,7 +52,7 @@ const NO_EFFECT: &str = "Accepted for tests that are shared with Redis; has no e
 const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "aof-flush-sleep", arguments: (1, 1), usage: "AOF-FLUSH-SLEEP <microseconds>", text: NO_EFFECT, run: ignore },
     Subcommand { name: "assert", arguments: (0, MANY), usage: "ASSERT", text: "Crash as if a program error had been found.", run: crash_by_assertion },
-    Subcommand { name: "change-repl-id", arguments: (0, 0), usage: "CHANGE-REPL-ID", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "change-repl-id", arguments: (0, 0), usage: "CHANGE-REPL-ID", text: "Give the history of the data set another name.", run: reload::change_replication_id },
     Subcommand { name: "client-enforce-reply-list", arguments: (1, 1), usage: "CLIENT-ENFORCE-REPLY-LIST <0|1>", text: "With 1, every reply counts as a large one against limits.", run: enforce_reply_list },
     Subcommand { name: "config-rewrite-force-all", arguments: (0, 0), usage: "CONFIG-REWRITE-FORCE-ALL", text: "Like CONFIG REWRITE, but with every parameter.", run: rewrite_all },
     Subcommand { name: "crash-and-recover", arguments: (0, MANY), usage: "CRASH-AND-RECOVER [<milliseconds>]", text: "Start the program anew after a delay, without saving.", run: restart },
@@ -64,6 +65,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "htstats-key", arguments: (1, MANY), usage: "HTSTATS-KEY <key> [full]", text: "The same of the hash table that <key> is kept in.", run: htstats_key },
     Subcommand { name: "leak", arguments: (1, 1), usage: "LEAK <string>", text: NO_EFFECT, run: ignore },
     Subcommand { name: "listpack", arguments: (1, 1), usage: "LISTPACK <key>", text: "Write the elements of the listpack that <key> is kept in to the server's log.", run: listpack },
+    Subcommand { name: "loadaof", arguments: (0, 0), usage: "LOADAOF", text: "Write what waits for the append-only file, empty the memory and load that file.", run: reload::load_aof },
     Subcommand { name: "log", arguments: (1, 1), usage: "LOG <message>", text: "Write a warning to the server's log.", run: log },
     Subcommand { name: "object", arguments: (1, 2), usage: "OBJECT <key> [fast]", text: "Tell how the value of <key> is kept; `fast` leaves out what takes time to find out.", run: object },
     Subcommand { name: "oom", arguments: (0, MANY), usage: "OOM", text: "Crash as if there were no memory left.", run: crash_by_memory },
@@ -74,6 +76,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "protocol", arguments: (1, 1), usage: "PROTOCOL <kind>", text: "Reply with a sample of a kind of reply: string, integer, double, bignum, null, array,\nset, map, attrib, push, verbatim, true, false.", run: protocol_sample },
     Subcommand { name: "quicklist", arguments: (1, 2), usage: "QUICKLIST <key> [<0|1>]", text: "Write the nodes of the quicklist that <key> is kept in to the server's log.", run: quicklist },
     Subcommand { name: "quicklist-packed-threshold", arguments: (1, 1), usage: "QUICKLIST-PACKED-THRESHOLD <size>", text: "Keep list elements of this many bytes and more by themselves; 0 for the usual size.", run: packed_threshold },
+    Subcommand { name: "reload", arguments: (0, MANY), usage: "RELOAD [MERGE] [NOFLUSH] [NOSAVE]", text: "Save the data set, empty the memory and load it again; NOSAVE and NOFLUSH leave the first two\nout, and with MERGE what is loaded replaces keys that are there.", run: reload::reload },
     Subcommand { name: "replicate", arguments: (1, MANY), usage: "REPLICATE <argument> [<argument> ...]", text: NO_EFFECT, run: ignore },
     Subcommand { name: "replybuffer", arguments: (2, 2), usage: "REPLYBUFFER PEAK-RESET-TIME <NEVER|RESET|milliseconds>|RESIZING <0|1>", text: NO_EFFECT, run: replybuffer },
     Subcommand { name: "restart", arguments: (0, MANY), usage: "RESTART [<milliseconds>]", text: "Start the program anew after a delay.", run: restart },

@@ -174,7 +174,7 @@ fn set_expiry(cx: &mut DataCx<'_>, argv: Argv<'_>, unit: Unit, command: &str) ->
             return Ok(());
         }
     };
-    if at <= cx.now_ms && cx.delete_expired {
+    if at <= cx.horizon_ms && cx.delete_expired {
         cx.delete_as_expired(key, place);
     } else {
         cx.db_mut().set_expiry(key, place, Some(at));

@@ -25,6 +25,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::connection::COMMANDS,
     super::pubsub::COMMANDS,
     super::server::COMMANDS,
+    super::persistence::COMMANDS,
     super::config::COMMANDS,
     super::command::COMMANDS,
     super::slowlog::COMMANDS,
@@ -34,6 +35,8 @@ pub static FAMILIES: &[&[Command]] = &[
     super::lolwut::COMMANDS,
     super::flush::COMMANDS,
     super::debug::COMMANDS,
+    super::aof::COMMANDS,
+    super::waiting::COMMANDS,
 ];
 
 /// Whether there is a command of this name, in any case.

@@ -5,7 +5,8 @@ use crate::keyspace::effects::Replaced;
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
-use crate::server::cx::DataCx;
+use crate::server::cx::{DataCx, ServerCx};
+use crate::server::snapshot;
 
 const G: Group = Group::Server;
 const FLUSH_TIPS: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
@@ -25,7 +26,7 @@ pub static COMMANDS: &[Command] = &[
             "O(1)",
         )
         .tips(&["request_policy:all_shards", "response_policy:agg_sum"]),
-    cmd("flushall", -1, Data(flushall))
+    cmd("flushall", -1, Server(flushall))
         .group(G)
         .categories(CAT_KEYSPACE | CAT_DANGEROUS)
         .flags(WRITE)
@@ -65,13 +66,12 @@ fn dbsize(cx: &mut DataCx<'_>, _argv: Argv<'_>) -> Outcome {
     Ok(())
 }
 
-fn flushall(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
-    let lazily = is_lazy(cx, argv)?;
-    for db in 0..cx.keyspace.count() {
-        cx.effects.dirty += cx.keyspace.flush(db, lazily) as u64;
-    }
-    cx.effects.replaced = Some(Replaced::Flushed(0..cx.keyspace.count()));
-    flushed(cx, argv);
+fn flushall(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let mut data = cx.data();
+    let lazily = is_lazy(&data, argv)?;
+    data.empty_all(lazily);
+    flushed(&mut data, argv);
+    snapshot::note_flush_all(cx.server);
     Ok(())
 }
 

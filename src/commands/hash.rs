@@ -213,7 +213,7 @@ fn find_to_change(cx: &mut DataCx<'_>, key: Key<'_>) -> Result<Option<Place>, Er
         return Ok(None);
     };
     let hash = cx.entry(place).hash().ok_or(error::WRONG_TYPE)?;
-    if hash.has_expired(cx.now_ms) && cx.delete_expired {
+    if hash.has_expired(cx.horizon_ms) && cx.delete_expired {
         return Ok(remove_expired(cx, key, place));
     }
     Ok(Some(place))
@@ -223,7 +223,7 @@ fn find_to_change(cx: &mut DataCx<'_>, key: Key<'_>) -> Result<Option<Place>, Er
 fn remove_expired(cx: &mut DataCx<'_>, key: Key<'_>, place: Place) -> Option<Place> {
     /// A write removes no more than these: the rest is left to the expire cycle.
     const FIELDS_MAX: usize = 64;
-    let now_ms = cx.now_ms;
+    let now_ms = cx.horizon_ms;
     let mut fields: Vec<Box<[u8]>> = Vec::new();
     let taken = cx.edit::<Hash, _>(key, place, |hash, _| {
         hash.take_expired(now_ms, FIELDS_MAX, |field| fields.push(field.into()));
@@ -265,7 +265,7 @@ fn set_pairs(cx: &mut DataCx<'_>, argv: Argv<'_>, command: &str) -> Result<i64, 
     }
     let key = cx.key(argv, 1);
     let place = find_to_change(cx, key)?;
-    let (limits, now_ms) = (limits(cx), cx.now_ms);
+    let (limits, now_ms) = (limits(cx), cx.horizon_ms);
     let created = cx.edit_or_create::<Hash, _>(key, place, |hash, _| {
         if argv.len() > 4 {
             hash.prepare_for(argv.tail(2).iter(), limits);
@@ -286,14 +286,14 @@ fn hsetnx(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let key = cx.key(argv, 1);
     let place = find_to_change(cx, key)?;
     if let Some(place) = place
-        && live(cx.keyspace.db(cx.db_index), place, cx.now_ms)
+        && live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms)
             .get(argv.at(2))
             .is_some()
     {
         cx.reply.int(0);
         return Ok(());
     }
-    let (limits, now_ms) = (limits(cx), cx.now_ms);
+    let (limits, now_ms) = (limits(cx), cx.horizon_ms);
     cx.edit_or_create::<Hash, _>(key, place, |hash, _| {
         hash.set(argv.at(2), argv.at(3), limits, now_ms)
     })?;
@@ -307,7 +307,7 @@ fn hincrby(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let by = integer(argv.at(3))?;
     let key = cx.key(argv, 1);
     let place = find_to_change(cx, key)?;
-    let (limits, now_ms) = (limits(cx), cx.now_ms);
+    let (limits, now_ms) = (limits(cx), cx.horizon_ms);
     let sum = cx
         .edit_or_create::<Hash, _>(key, place, |hash, _| {
             hash.add(argv.at(2), by, limits, now_ms)
@@ -331,11 +331,11 @@ fn hincrbyfloat(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find_to_change(cx, key)?;
     let mut digits = itoa::Buffer::new();
     let old =
-        place.and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.now_ms).get(field));
+        place.and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms).get(field));
     let old = old.map_or(&b"0"[..], |value| value.bytes(&mut digits));
     let old = LongDouble::parse(old).ok_or("ERR hash value is not a float")?;
     let sum = old.checked_add(by).ok_or(error::INCR_NAN)?.format_human();
-    let (limits, now_ms) = (limits(cx), cx.now_ms);
+    let (limits, now_ms) = (limits(cx), cx.horizon_ms);
     let expiry = cx.edit_or_create::<Hash, _>(key, place, |hash, _| {
         hash.set_keeping_expiry(field, &sum, limits, now_ms);
         hash.as_ref().at(now_ms).expiry(field).flatten()
@@ -355,7 +355,7 @@ fn hdel(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let key = cx.key(argv, 1);
     let mut deleted = 0u32;
     if let Some(place) = find_to_change(cx, key)? {
-        let now_ms = cx.now_ms;
+        let now_ms = cx.horizon_ms;
         let ((), emptied) = cx.edit::<Hash, _>(key, place, |hash, _| {
             for field in argv.tail(2).iter() {
                 deleted += u32::from(hash.remove(field, now_ms));
@@ -385,7 +385,7 @@ fn hget(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     match cx.find_read(key) {
         Some(place) => {
             let entry = cx.keyspace.db(cx.db_index).entry(place);
-            let hash = entry.hash().ok_or(error::WRONG_TYPE)?.at(cx.now_ms);
+            let hash = entry.hash().ok_or(error::WRONG_TYPE)?.at(cx.horizon_ms);
             reply_value(cx.reply, hash.get(argv.at(2)));
         }
         None => cx.reply.null(),
@@ -395,7 +395,7 @@ fn hget(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 fn hmget(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
-    let hash = place.map(|place| live(cx.keyspace.db(cx.db_index), place, cx.now_ms));
+    let hash = place.map(|place| live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms));
     cx.reply.array(argv.len() - 2);
     for field in argv.tail(2).iter() {
         reply_value(cx.reply, hash.and_then(|hash| hash.get(field)));
@@ -405,8 +405,8 @@ fn hmget(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 fn hexists(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
-    let value =
-        place.and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.now_ms).get(argv.at(2)));
+    let value = place
+        .and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms).get(argv.at(2)));
     let is_there = value.is_some();
     cx.reply.int(is_there.into());
     Ok(())
@@ -414,8 +414,8 @@ fn hexists(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 fn hstrlen(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
-    let value =
-        place.and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.now_ms).get(argv.at(2)));
+    let value = place
+        .and_then(|place| live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms).get(argv.at(2)));
     let len = value.map_or(0, Item::len);
     cx.reply.int(len as i64);
     Ok(())
@@ -433,7 +433,7 @@ fn hlen(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 fn hgetall(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     match find(cx, cx.key(argv, 1))? {
         Some(place) => {
-            let hash = live(cx.keyspace.db(cx.db_index), place, cx.now_ms);
+            let hash = live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms);
             cx.reply.map(hash.len());
             hash.for_each(|field, value| {
                 reply_item(cx.reply, field);
@@ -461,7 +461,7 @@ fn reply_each(
 ) -> Outcome {
     match find(cx, cx.key(argv, 1))? {
         Some(place) => {
-            let hash = live(cx.keyspace.db(cx.db_index), place, cx.now_ms);
+            let hash = live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms);
             cx.reply.array(hash.len());
             hash.for_each(|field, value| reply_item(cx.reply, part(field, value)));
         }
@@ -488,7 +488,7 @@ fn hrandfield(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let mut rng = Rng::from_seed(cx.keyspace.rng.next_u64());
     match place {
         Some(place) => {
-            let hash = live(cx.keyspace.db(cx.db_index), place, cx.now_ms);
+            let hash = live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms);
             some_by_chance(cx.reply, hash, draws, with_values, &mut rng);
         }
         None => cx.reply.array(0),
@@ -499,7 +499,7 @@ fn hrandfield(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 fn one_by_chance(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
     let mut rng = Rng::from_seed(cx.keyspace.rng.next_u64());
-    match place.map(|place| live(cx.keyspace.db(cx.db_index), place, cx.now_ms)) {
+    match place.map(|place| live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms)) {
         Some(hash) if !hash.is_empty() => {
             hash.draw(1, &mut rng, |field, _| reply_item(cx.reply, field));
         }
@@ -552,7 +552,7 @@ fn hscan(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         return Ok(());
     };
     let options = ScanOptions::parse(argv, 3, Scanned::Hash)?;
-    let hash = live(cx.keyspace.db(cx.db_index), place, cx.now_ms);
+    let hash = live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms);
     // The cursor goes out before what is found on the way to it.
     let mut found = Reply::new();
     let mut count = 0;

@@ -1,5 +1,6 @@
 //! The commands, a file a family: a table of entries, and their handlers.
 
+mod aof;
 mod args;
 mod bitfield;
 mod bitmap;
@@ -24,6 +25,7 @@ mod lolwut;
 mod memory;
 mod module;
 mod object;
+mod persistence;
 mod pubsub;
 mod scan;
 mod scan_options;
@@ -39,6 +41,7 @@ mod table_tests;
 #[cfg(test)]
 mod testing;
 mod transactions;
+mod waiting;
 mod zset;
 
 pub use families::{FAMILIES, exists};

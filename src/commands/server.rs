@@ -6,11 +6,12 @@ use crate::resp::error::{self, Outcome};
 use crate::resp::request::Argv;
 use crate::server::client::unusual;
 use crate::server::command::*;
+use crate::server::config::shutdown as flags;
 use crate::server::cx::ServerCx;
 use crate::server::gate;
 use crate::server::info;
 use crate::server::scripting;
-use crate::server::state::Shutdown;
+use crate::server::shutdown;
 
 const G: Group = Group::Server;
 
@@ -34,15 +35,6 @@ pub static COMMANDS: &[Command] = &[
             "request_policy:all_shards",
             "response_policy:special",
         ]),
-    cmd("lastsave", 1, Server(lastsave))
-        .group(G)
-        .categories(CAT_ADMIN | CAT_DANGEROUS)
-        .flags(LOADING | STALE | FAST)
-        .doc(
-            "Returns the Unix time of the last save to disk that succeeded.",
-            "O(1)",
-        )
-        .tips(&["nondeterministic_output"]),
     cmd("monitor", 1, Server(monitor))
         .group(G)
         .flags(ADMIN | NOSCRIPT | LOADING | STALE)
@@ -65,7 +57,7 @@ pub static COMMANDS: &[Command] = &[
         .categories(CAT_ADMIN | CAT_DANGEROUS)
         .flags(NOSCRIPT | LOADING | STALE | FAST)
         .doc("Returns the server's role in replication.", "O(1)"),
-    cmd("shutdown", -1, Server(shutdown))
+    cmd("shutdown", -1, Server(end))
         .group(G)
         .flags(ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY)
         .doc(
@@ -109,18 +101,23 @@ fn time(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
 }
 
 /// There is no reply: the connection ends with the server.
-fn shutdown(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
-    let (mut save, mut nosave, mut abort) = (false, false, false);
+fn end(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    const OPTIONS: &[(&str, u32)] = &[
+        ("NOSAVE", flags::NOSAVE),
+        ("SAVE", flags::SAVE),
+        ("NOW", flags::NOW),
+        ("FORCE", flags::FORCE),
+    ];
+    let (mut wanted, mut abort) = (0, false);
     for option in argv.tail(1).iter() {
-        match () {
-            _ if is(option, "NOSAVE") => nosave = true,
-            _ if is(option, "SAVE") => save = true,
-            _ if is(option, "NOW") || is(option, "FORCE") => {}
-            _ if is(option, "ABORT") => abort = true,
-            _ => return Err(error::SYNTAX),
+        match OPTIONS.iter().find(|(name, _)| is(option, name)) {
+            Some((_, flag)) => wanted |= flag,
+            None if is(option, "ABORT") => abort = true,
+            None => return Err(error::SYNTAX),
         }
     }
-    if (abort && argv.len() > 2) || (save && nosave) {
+    let saves_and_not = wanted & flags::SAVE != 0 && wanted & flags::NOSAVE != 0;
+    if (abort && wanted != 0) || saves_and_not {
         return Err(error::SYNTAX);
     }
     if abort {
@@ -133,18 +130,12 @@ fn shutdown(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
         cx.reply.ok();
         return Ok(());
     }
-    if cx.server.unusual & gate::unusual::BUSY != 0 && !nosave {
+    if cx.server.unusual & gate::unusual::BUSY != 0 && wanted & flags::NOSAVE == 0 {
         // What would be saved is half of what the script does.
         return Err(scripting::busy(cx.server.scripting.running_mut().kind));
     }
-    tracing::warn!("User requested shutdown...");
-    cx.server.shutdown = Some(Shutdown::Exit);
-    Ok(())
-}
-
-fn lastsave(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
-    cx.reply.int(cx.server.started_ms / 1000);
-    Ok(())
+    shutdown::begin(cx.server, wanted, Some(cx.slot))
+        .map_err(|_| "ERR Errors trying to SHUTDOWN. Check logs.".into())
 }
 
 fn role(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {

@@ -278,7 +278,7 @@ fn getex(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     };
     reply_string(cx, place)?;
     match at {
-        Some(at) if at <= cx.now_ms => {
+        Some(at) if at <= cx.horizon_ms => {
             cx.delete_as_expired(key, place);
         }
         Some(at) => {

@@ -84,14 +84,17 @@ impl Session {
     /// What the last command propagated: commands, or `as received`.
     pub fn propagated(&self) -> String {
         let effects = &self.server.effects;
-        let commands: Vec<String> = match &effects.propagation {
+        let commands: Vec<String> = match effects.propagation {
             Propagation::AsReceived if effects.dirty == 0 => Vec::new(),
             Propagation::AsReceived => vec!["as received".into()],
             Propagation::Nothing => vec!["nothing".into()],
-            Propagation::Rewritten(commands) => commands
-                .iter()
-                .map(|argv| String::from_utf8_lossy(&argv.join(&b' ')).into_owned())
-                .collect(),
+            Propagation::Rewritten => {
+                let commands = effects.rewritten.iter();
+                let joined = commands.map(|argv| argv.collect::<Vec<_>>().join(&b' '));
+                joined
+                    .map(|argv| String::from_utf8_lossy(&argv).into_owned())
+                    .collect()
+            }
         };
         commands.join("; ")
     }

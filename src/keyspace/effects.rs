@@ -3,8 +3,12 @@
 //! A handler never notifies, propagates or wakes anybody. It says here what happened; the caller
 //! (`server::exec`) does what follows from it, and only as far as anybody listens.
 
+mod command_list;
+
 use super::value::Type;
 use std::ops::Range;
+
+pub use command_list::CommandList;
 
 /// Classes of keyspace events, as `notify-keyspace-events` selects them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,13 +64,13 @@ impl Event {
 }
 
 /// How a command goes to the append-only file and to replicas.
-#[derive(Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Propagation {
     /// As it was received, if it changed anything.
     #[default]
     AsReceived,
-    /// As these commands instead.
-    Rewritten(Vec<Vec<Box<[u8]>>>),
+    /// As the commands that [`Effects::rewrite`] was given instead.
+    Rewritten,
     /// Not at all.
     Nothing,
 }
@@ -87,6 +91,8 @@ pub struct Effects {
     pub told: Vec<&'static str>,
     /// How the command is propagated.
     pub propagation: Propagation,
+    /// The commands that are propagated instead of the one that was received.
+    pub rewritten: CommandList,
     /// Deletions of keys that were found expired: database and key.
     pub expired: Vec<(usize, Box<[u8]>)>,
     /// Deletions of fields that were found expired.
@@ -123,6 +129,15 @@ pub struct ExpiredFields {
     pub fields: Vec<Box<[u8]>>,
 }
 
+/// What becomes of a wait whose time is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AtEnd {
+    /// Its client is told that there is nothing.
+    NullArray,
+    /// Its command runs a last time, and waits no more.
+    RunAgain,
+}
+
 /// A client's wish to run its command again once there is something for it.
 pub struct Wait {
     /// The keys it waits for.
@@ -133,6 +148,8 @@ pub struct Wait {
     pub timeout_us: Option<i64>,
     /// Whether it is over too when a key goes or gets a value of another type.
     pub on_loss: bool,
+    /// What becomes of it when its time is over.
+    pub at_end: AtEnd,
     /// Arguments whose meaning was settled when the wait began, and what stands for them when the
     /// command runs again.
     pub settled: Vec<(usize, Box<[u8]>)>,
@@ -232,6 +249,21 @@ impl Effects {
         }
     }
 
+    /// Says whether what is propagated goes anywhere.
+    pub fn set_propagating(&mut self, propagating: bool) {
+        self.propagating = propagating;
+    }
+
+    /// Whether there may be something to propagate.
+    #[inline]
+    pub fn has_propagation(&self) -> bool {
+        self.propagating
+            && (self.dirty > 0
+                || self.propagation == Propagation::Rewritten
+                || !self.expired.is_empty()
+                || !self.expired_fields.is_empty())
+    }
+
     /// Whether what is propagated goes anywhere, so that it pays to put it together.
     #[inline]
     pub fn propagates(&self) -> bool {
@@ -242,11 +274,8 @@ impl Effects {
     #[inline]
     pub fn rewrite(&mut self, argv: &[&[u8]]) {
         if self.propagating {
-            let command = argv.iter().map(|&a| a.into()).collect();
-            match &mut self.propagation {
-                Propagation::Rewritten(commands) => commands.push(command),
-                other => *other = Propagation::Rewritten(vec![command]),
-            }
+            self.rewritten.push(argv);
+            self.propagation = Propagation::Rewritten;
         }
     }
 
@@ -284,8 +313,9 @@ impl Effects {
             self.expired.clear();
             self.expired_fields.clear();
         }
-        if !matches!(self.propagation, Propagation::AsReceived) {
+        if self.propagation != Propagation::AsReceived {
             self.propagation = Propagation::AsReceived;
+            self.rewritten.clear();
         }
     }
 }

@@ -13,16 +13,18 @@ use crate::base::hash;
 use crate::base::rng::Rng;
 use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
+use crate::server::aof;
 use crate::server::blocked;
 use crate::server::client::{Closing, OutQueue, Slot, unusual};
 use crate::server::client_eviction;
 use crate::server::config::Config;
 use crate::server::cron;
 use crate::server::limits::{self, Overrun};
+use crate::server::loading;
 use crate::server::scripting::PumpFn;
 use crate::server::state::{Server, Shutdown};
 use crate::server::tracking;
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll, Token, Waker};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
 use std::rc::Rc;
@@ -50,7 +52,8 @@ const DELIVER_MAX: usize = 64 << 10;
 const IOV_MAX: usize = 1024;
 
 const SIGNALS: Token = Token(0);
-const LISTENERS: usize = 1;
+const WAKE: Token = Token(1);
+const LISTENERS: usize = 2;
 const CONNECTIONS: usize = LISTENERS + Listeners::COUNT_MAX;
 
 /// A connection, under the slot of its client.
@@ -103,6 +106,14 @@ impl EventLoop {
         let poll = Poll::new().map_err(|e| format!("Failed to create the event loop: {e}"))?;
         let listeners = Listeners::open(&server.config, poll.registry(), LISTENERS)?;
         let listeners = Rc::new(RefCell::new(listeners));
+        let waker = Waker::new(poll.registry(), WAKE)
+            .map_err(|e| format!("Failed to create the event loop's waker: {e}"))?;
+        server.aof.set_wake(Box::new(move || {
+            // A loop that is gone need not be woken.
+            let _ = waker.wake();
+        }));
+        let shared = listeners.clone();
+        server.listening = Some(Box::new(move || shared.borrow().descriptors()));
         let shared = listeners.clone();
         server.listen = Some(Box::new(move |config| {
             shared.borrow_mut().reopen_tcp(config)
@@ -168,6 +179,7 @@ impl EventLoop {
             let began_us = self.server.now_us();
             let commands_before = self.server.stats.commands;
             self.note_events(&events);
+            aof::note_synced(&mut self.server);
             self.serve();
             self.accept();
             if self.server.blocked.next_deadline_us().is_some() {
@@ -178,9 +190,11 @@ impl EventLoop {
                 self.trim_buffers();
             }
             tracking::broadcast(&mut self.server);
+            aof::flush(&mut self.server);
             self.deliver();
             client_eviction::evict(&mut self.server);
             self.attend();
+            loading::step(&mut self.server);
             if let Some(shutdown) = self.server.shutdown {
                 return shutdown;
             }
@@ -219,12 +233,15 @@ impl EventLoop {
             || !self.sockets.accepting.is_empty()
             || !self.server.attention.is_empty()
             || !self.server.resumed.is_empty()
+            || self.server.loading.is_some()
     }
 
     fn note_events(&mut self, events: &Events) {
         for event in events {
             match event.token() {
                 SIGNALS => self.drain_signals(),
+                // Whoever woke us left word.
+                WAKE => {}
                 Token(n) if n < CONNECTIONS => self.sockets.accepting.push(n - LISTENERS),
                 Token(n) => self.note_event(n - CONNECTIONS, event),
             }
@@ -541,6 +558,8 @@ impl EventLoop {
 
     /// Sends each client its part of the replies, and then what others caused it to be sent.
     fn send_all(&mut self, outputs: &mut Vec<(Slot, usize, usize)>) {
+        // What is acknowledged is written before.
+        aof::flush(&mut self.server);
         let mut keep_max = REPLY_KEEP_MAX;
         for (slot, from, to) in outputs.drain(..) {
             if from < to && limits::refuse_reply(&mut self.server, slot, to - from) {
@@ -595,9 +614,12 @@ impl EventLoop {
             return;
         };
         let client = self.server.clients.at_mut(slot);
-        client.reply_peak = client.reply_peak.max(to - from);
+        client.reply_peak = client
+            .reply_peak
+            .max(u32::try_from(to - from).unwrap_or(u32::MAX));
         let mut sent = 0;
-        if client.out.is_empty() && connection.writable {
+        let is_held = self.server.aof.holds(client.wrote_to);
+        if client.out.is_empty() && connection.writable && !is_held {
             let result = match self.reply.contiguous(from, to) {
                 Some(bytes) => connection.transport.write(bytes),
                 None => {
@@ -642,6 +664,9 @@ impl EventLoop {
             return;
         };
         let client = self.server.clients.at_mut(slot);
+        if self.server.aof.holds(client.wrote_to) {
+            return;
+        }
         while connection.writable && !client.out.is_empty() {
             match write_queued(&mut connection.transport, &client.out) {
                 Ok(n) => {

@@ -7,6 +7,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -67,6 +68,11 @@ impl Listeners {
         }
     }
 
+    /// The descriptors of all of them.
+    pub(super) fn descriptors(&self) -> Vec<RawFd> {
+        self.all.iter().map(Listener::descriptor).collect()
+    }
+
     fn close_tcp(&mut self) {
         self.all.retain(|listener| listener.port().is_none());
     }
@@ -105,6 +111,13 @@ impl Listener {
             // A bound socket has an address.
             Listener::Tcp(listener) => Some(listener.local_addr().map_or(0, |a| a.port())),
             Listener::Unix(..) => None,
+        }
+    }
+
+    fn descriptor(&self) -> RawFd {
+        match self {
+            Listener::Tcp(listener) => listener.as_raw_fd(),
+            Listener::Unix(listener, _) => listener.as_raw_fd(),
         }
     }
 

@@ -101,6 +101,13 @@ pub const OOM: ErrorReply =
     ErrorReply::Fixed("OOM command not allowed when used memory > 'maxmemory'.");
 /// The data are being loaded.
 pub const LOADING: ErrorReply = ErrorReply::Fixed("LOADING Redis is loading the dataset in memory");
+/// Snapshots fail, and whoever relies on them is to notice.
+pub const MISCONF_SAVE: ErrorReply = ErrorReply::Fixed(
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that \
+     may modify the data set are disabled, because this instance is configured to report errors during writes if RDB \
+     snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB \
+     error.",
+);
 /// A script runs for too long.
 pub const BUSY_SCRIPT: ErrorReply = ErrorReply::Fixed(
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",

@@ -2,6 +2,7 @@
 
 mod cache;
 pub mod engine;
+pub mod lib;
 mod lua;
 mod pattern;
 mod random;

@@ -7,7 +7,7 @@ use crate::server::config::{
     Apply, Choice, LogLevel, OomScoreAdj, RewriteOptions, SetContext, SetError, rewrite_file,
 };
 use crate::server::state::Server;
-use crate::server::{crash, gate, log, reactions, supervise};
+use crate::server::{aof, crash, gate, log, reactions, supervise};
 
 impl Server {
     /// Brings everything in line with the configuration that the server starts with.
@@ -16,7 +16,7 @@ impl Server {
             self.commands.rename(&renamed.from, &renamed.to)?;
         }
         self.note_config();
-        self.apply_title();
+        self.show_title(&self.name);
         self.apply_oom_score()
     }
 
@@ -57,7 +57,7 @@ impl Server {
         }
         self.note_config();
         // It may name the address.
-        self.apply_title();
+        self.show_title(&self.name);
         Ok(())
     }
 
@@ -76,6 +76,19 @@ impl Server {
                 Err(format!("ERR Rewriting config file: {}", plain(&e)).into())
             }
         }
+    }
+
+    fn turn_aof_on_or_off(&mut self) -> Result<(), String> {
+        let is_off = self.aof.state() == aof::State::Off;
+        if self.config.appendonly == !is_off {
+            return Ok(());
+        }
+        if is_off {
+            return aof::rewrite::turn_on(self)
+                .map_err(|_| "Unable to turn on AOF. Check server logs.".into());
+        }
+        aof::stop(self);
+        Ok(())
     }
 
     /// Carries out a change that CONFIG SET made to `config`. On an error the caller takes the change
@@ -103,6 +116,11 @@ impl Server {
                 self.eviction_is_due = self.config.maxmemory != 0;
                 Ok(())
             }
+            Apply::AofGarbage => {
+                aof::rewrite::remove_history(self);
+                Ok(())
+            }
+            Apply::Appendonly => self.turn_aof_on_or_off(),
             Apply::Events => {
                 reactions::note_listeners(self);
                 Ok(())
@@ -115,9 +133,7 @@ impl Server {
                 Ok(())
             }
             Apply::None
-            | Apply::AofGarbage
             | Apply::Appendfsync
-            | Apply::Appendonly
             | Apply::ClientEviction
             | Apply::Cluster
             | Apply::Defrag
@@ -142,15 +158,15 @@ impl Server {
         self.keyspace.lazyfree.reset_stats();
     }
 
-    /// Shows in the process title what `proc-title-template` says.
-    fn apply_title(&self) {
+    /// Shows in the process title what `proc-title-template` says, for a process of this name.
+    pub fn show_title(&self, name_of_process: &str) {
         let config = &self.config;
         if !config.set_proc_title {
             return;
         }
         let value = |name: &str| {
             Some(match name {
-                "title" => self.name.clone(),
+                "title" => name_of_process.to_string(),
                 "listen-addr" if config.port == 0 => config.unixsocket.to_text(),
                 "listen-addr" => {
                     let host = config.bind.first().map_or("*", String::as_str);
@@ -198,11 +214,21 @@ impl Server {
 
     /// Tells the kernel how ready to be to kill this process; nothing is touched before a configuration asks for it.
     fn apply_oom_score(&mut self) -> Result<(), String> {
+        let [ours, ..] = self.config.oom_score_adj_values;
+        self.set_oom_score(ours)
+    }
+
+    /// The same for a child that we are, which is the first to go.
+    pub fn apply_oom_score_of_child(&mut self) -> Result<(), String> {
+        let [.., childs] = self.config.oom_score_adj_values;
+        self.set_oom_score(childs)
+    }
+
+    fn set_oom_score(&mut self, ours: i32) -> Result<(), String> {
         let failed = |e: std::io::Error| {
             tracing::warn!("The oom score can't be set: {e}");
             e.to_string()
         };
-        let [ours, ..] = self.config.oom_score_adj_values;
         let before = match (self.config.oom_score_adj, self.oom_score_before) {
             (OomScoreAdj::No, None) => return Ok(()),
             (OomScoreAdj::No, Some(before)) => {
@@ -233,7 +259,7 @@ impl Server {
 }
 
 /// An error of the system in its own words, without its number.
-fn plain(e: &std::io::Error) -> String {
+pub fn plain(e: &std::io::Error) -> String {
     let text = e.to_string();
     match text.rsplit_once(" (os error ") {
         Some((words, _)) => words.to_string(),

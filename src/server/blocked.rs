@@ -12,7 +12,7 @@
 //! Parked clients cost nothing but memory: nobody looks through them. Waits with a timeout are kept in
 //! order of their ends.
 
-use crate::keyspace::effects::Wait;
+use crate::keyspace::effects::{AtEnd, Wait};
 use crate::keyspace::value::Type;
 use crate::resp::argv::OwnedArgv;
 use crate::resp::error::ErrorReply;
@@ -38,6 +38,7 @@ pub struct Parked {
     /// Whether its request runs again too when a key goes or gets a value of another type.
     on_loss: bool,
     deadline_us: Option<i64>,
+    at_end: AtEnd,
     /// Its place among all that ever waited.
     ticket: u64,
 }
@@ -64,6 +65,8 @@ pub struct Blocked {
     clients: usize,
     /// How many of the clients are told of losses.
     on_loss: usize,
+    /// Whether the request that runs again does so for the last time.
+    is_at_end: bool,
     /// What replies to parked clients are written in.
     reply: Reply,
 }
@@ -90,6 +93,11 @@ impl Blocked {
     /// The number of clients whose wait ends at some time.
     pub fn timeouts(&self) -> usize {
         self.deadlines.len()
+    }
+
+    /// Whether the request in progress has waited as long as it may.
+    pub fn is_at_end(&self) -> bool {
+        self.is_at_end
     }
 
     /// When the next wait ends in vain, in microseconds of the Unix clock.
@@ -155,6 +163,7 @@ pub fn park(server: &mut Server, slot: Slot, command: CommandId, argv: Argv<'_>,
         deadline_us: wait
             .timeout_us
             .map(|timeout| now_us.saturating_add(timeout)),
+        at_end: wait.at_end,
         ticket: server.blocked.tickets,
     });
     server.blocked.enter(slot, &parked);
@@ -267,6 +276,14 @@ fn kind_of(server: &Server, db: usize, key: &[u8]) -> Option<Type> {
     (!expired).then(|| entry.kind())
 }
 
+/// Runs a parked client's request again, if it still is parked: there is news of what it waits for.
+pub fn look_again(server: &mut Server, slot: Slot) {
+    let client = server.clients.get(slot);
+    if client.is_some_and(|client| client.parked.is_some()) {
+        try_again(server, slot);
+    }
+}
+
 /// Runs a parked client's request again.
 fn try_again(server: &mut Server, slot: Slot) {
     let client = server.clients.at_mut(slot);
@@ -326,6 +343,14 @@ pub fn unblock(server: &mut Server, slot: Slot, error: Option<ErrorReply>) -> bo
 }
 
 fn end_in_vain(server: &mut Server, slot: Slot, error: Option<ErrorReply>) {
+    let parked = server.clients.get_mut(slot);
+    let parked = parked.and_then(|client| client.parked.as_ref());
+    if error.is_none() && parked.is_some_and(|parked| parked.at_end == AtEnd::RunAgain) {
+        server.blocked.is_at_end = true;
+        try_again(server, slot);
+        server.blocked.is_at_end = false;
+        return;
+    }
     let parked = unpark(server, slot).expect("the caller found it waiting");
     let mut reply = begin_reply(server, slot);
     let stats = server.commands.stats_mut(parked.command);

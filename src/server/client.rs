@@ -105,6 +105,9 @@ pub mod unusual {
     pub const SCRIPT: u32 = 1 << 9;
 }
 
+/// The id of clients that are no connections.
+const INTERNAL_ID: u64 = 0;
+
 /// A connected client.
 pub struct Client {
     /// Unique and ascending.
@@ -141,8 +144,8 @@ pub struct Client {
     pub created_ms: i64,
     /// When it last sent something.
     pub active_ms: i64,
-    /// When its output first exceeded the soft limit.
-    pub soft_limit_since_ms: Option<NonZero<i64>>,
+    /// When its output first exceeded the soft limit, in seconds of the Unix clock.
+    pub soft_limit_since_s: Option<NonZero<u32>>,
     /// The last command it ran.
     pub last_command: Option<crate::server::registry::CommandId>,
     /// Received bytes that are not a whole request yet, or must wait.
@@ -152,9 +155,11 @@ pub struct Client {
     /// What could not be sent at once.
     pub out: OutQueue,
     /// The most bytes of replies that it was sent at once, lately.
-    pub reply_peak: usize,
+    pub reply_peak: u32,
     /// Since when, in milliseconds of the Unix clock.
     pub reply_peak_ms: i64,
+    /// Where in the stream of commands its last write ends.
+    pub wrote_to: u64,
     /// Commands run.
     pub commands: u64,
     /// Bytes received.
@@ -226,13 +231,14 @@ impl Client {
             subscriptions: None,
             created_ms: now_ms,
             active_ms: now_ms,
-            soft_limit_since_ms: None,
+            soft_limit_since_s: None,
             last_command: None,
             query: Vec::new(),
             unfinished: None,
             out: OutQueue::default(),
             reply_peak: 0,
             reply_peak_ms: now_ms,
+            wrote_to: 0,
             commands: 0,
             bytes_in: 0,
             bytes_out: 0,
@@ -553,10 +559,24 @@ impl Clients {
         )))
     }
 
+    /// Adds one that nobody is connected as and that is not counted or listed: what runs as it is ours.
+    pub fn add_internal(&mut self) -> Slot {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        let nowhere = || Endpoint::unix("");
+        let client = Client::new(INTERNAL_ID, slot, -1, nowhere(), nowhere(), 0);
+        self.slots[slot] = Some(Box::new(client));
+        slot
+    }
+
     /// Removes a client.
     pub fn remove(&mut self, slot: Slot) -> Option<Box<Client>> {
         let client = self.slots.get_mut(slot)?.take()?;
-        self.ids.remove(client.id);
+        if client.id != INTERNAL_ID {
+            self.ids.remove(client.id);
+        }
         self.free.push(slot);
         Some(client)
     }
@@ -611,11 +631,13 @@ impl Clients {
 
     /// All clients, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
-        self.slots.iter().filter_map(|c| c.as_deref())
+        let all = self.slots.iter().filter_map(|c| c.as_deref());
+        all.filter(|client| client.id != INTERNAL_ID)
     }
 
     /// The same, to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
-        self.slots.iter_mut().filter_map(|c| c.as_deref_mut())
+        let all = self.slots.iter_mut().filter_map(|c| c.as_deref_mut());
+        all.filter(|client| client.id != INTERNAL_ID)
     }
 }

@@ -2,11 +2,15 @@
 
 use crate::base::{alloc, clock, sys};
 use crate::keyspace::expire;
+use crate::server::aof;
 use crate::server::blocked;
+use crate::server::children;
 use crate::server::gate;
 use crate::server::info;
 use crate::server::reactions;
-use crate::server::state::{Server, Shutdown};
+use crate::server::shutdown;
+use crate::server::snapshot;
+use crate::server::state::Server;
 use crate::server::stats::Counters;
 use crate::server::tracking;
 use crate::server::upkeep;
@@ -15,6 +19,9 @@ use crate::server::upkeep;
 const SAMPLE_MS: i64 = 100;
 /// What a crash report shows of INFO is at most this old.
 const INFO_KEPT_MS: i64 = 5_000;
+
+/// While a pause is in force or the data set is loaded, it does not change by the clock.
+const AT_REST: u32 = gate::unusual::PAUSED | gate::unusual::LOADING;
 
 /// Runs what is due, and says in how many milliseconds to come back.
 pub fn run(server: &mut Server) -> i64 {
@@ -26,7 +33,12 @@ pub fn run(server: &mut Server) -> i64 {
     }
     if !server.cron_paused {
         sample(server, now_ms);
-        if server.active_expire && server.unusual & gate::unusual::PAUSED == 0 {
+        children::check(server);
+        snapshot::begin_if_due(server);
+        aof::rewrite::check(server);
+        aof::flush(server);
+        let is_at_rest = server.unusual & AT_REST != 0;
+        if server.active_expire && !is_at_rest {
             expire_cycle(server);
             expire_fields(server);
             reactions::run_unasked(server);
@@ -35,7 +47,7 @@ pub fn run(server: &mut Server) -> i64 {
         if server.unusual & gate::unusual::TRACKING_FULL != 0 {
             tracking::limit(server);
         }
-        if server.eviction_is_due && server.unusual & gate::unusual::PAUSED == 0 {
+        if server.eviction_is_due && !is_at_rest {
             server.make_room();
         }
         upkeep::visit_some(server, runs_a_second(server));
@@ -72,12 +84,13 @@ pub fn check_signals(server: &mut Server) {
         && !server.cron_paused
         && let Some(signal) = sys::stop_signal()
     {
-        let name = match signal {
-            sys::StopSignal::Interrupt => "SIGINT",
-            sys::StopSignal::Terminate => "SIGTERM",
+        let (name, wanted) = match signal {
+            sys::StopSignal::Interrupt => ("SIGINT", server.config.shutdown_on_sigint),
+            sys::StopSignal::Terminate => ("SIGTERM", server.config.shutdown_on_sigterm),
         };
         tracing::warn!("Received {name} scheduling shutdown...");
-        server.shutdown = Some(Shutdown::Exit);
+        // If it cannot be, the log says why.
+        let _ = shutdown::begin(server, wanted, None);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::base::rng::Rng;
 use crate::keyspace::db::{Db, Expiry, Key, Keyspace};
-use crate::keyspace::effects::{Class, Effects, Wait};
+use crate::keyspace::effects::{AtEnd, Class, Effects, Replaced, Wait};
 use crate::keyspace::entry::EntryRef;
 use crate::keyspace::value::{Collection, NewValue, Type};
 use crate::resp::error::{self, ErrorReply};
@@ -92,6 +92,9 @@ pub struct DataCx<'a> {
     pub config: &'a Config,
     /// Milliseconds of the Unix clock; the same for the whole command.
     pub now_ms: i64,
+    /// What expires at this time or before has expired: `now_ms`, but nothing has while a file is replayed,
+    /// whose commands come from a time when it had not.
+    pub horizon_ms: i64,
     /// What used keys' access clocks are set to.
     pub access: AccessClock,
     /// Whether keys are used without leaving a mark (CLIENT NO-TOUCH).
@@ -194,7 +197,7 @@ impl DataCx<'_> {
     pub fn find_in(&mut self, db: usize, key: Key<'_>) -> Option<Place> {
         let place = self.keyspace.db(db).find(key)?;
         match self.keyspace.db(db).entry(place).expiry() {
-            Some(at) if at <= self.now_ms => {
+            Some(at) if at <= self.horizon_ms => {
                 self.expire(db, key, place);
                 None
             }
@@ -366,6 +369,7 @@ impl DataCx<'_> {
             kind,
             timeout_us,
             on_loss: false,
+            at_end: AtEnd::NullArray,
             settled: Vec::new(),
         });
     }
@@ -403,6 +407,14 @@ impl DataCx<'_> {
             .changed(Class::Expired, "expired", self.db_index, key.bytes);
         let command: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
         self.effects.rewrite(&[command, key.bytes]);
+    }
+
+    /// Empties all databases.
+    pub fn empty_all(&mut self, lazily: bool) {
+        for db in 0..self.keyspace.count() {
+            self.effects.dirty += self.keyspace.flush(db, lazily) as u64;
+        }
+        self.effects.replaced = Some(Replaced::Flushed(0..self.keyspace.count()));
     }
 
     /// Deletes a key that was looked up before. The event is the caller's.

@@ -1,7 +1,7 @@
 //! The one place where a handler runs, and what follows from it.
 
 use crate::base::clock;
-use crate::resp::error::ErrorReply;
+use crate::resp::error::{ErrorReply, Outcome};
 use crate::resp::reply::Reply;
 use crate::resp::request::Argv;
 use crate::server::blocked;
@@ -12,6 +12,7 @@ use crate::server::cx::{KeyHashes, ServerCx};
 use crate::server::gate::{self, Verdict};
 use crate::server::monitor;
 use crate::server::multi;
+use crate::server::propagate;
 use crate::server::reactions;
 use crate::server::registry::{CommandId, Resolved};
 use crate::server::slowlog::{self, Kind};
@@ -118,6 +119,20 @@ pub fn call(
     run(server, reply, slot, id, argv, hashes);
 }
 
+/// Runs a command that ran before, from a file: nothing is counted, and nobody is told.
+pub fn replay(server: &mut Server, reply: &mut Reply, slot: Slot, id: CommandId, argv: Argv<'_>) {
+    let outer = crash::enter_command(&server.commands.get(id).command.name, argv.len(), 0);
+    // What it could not do then it cannot do now.
+    let _ = handle(server, reply, slot, id, argv, KeyHashes::default());
+    crash::leave_command(outer);
+    // Those who wait or watch began before the data set was replaced, and were told of that.
+    server.effects.events.clear();
+    server.effects.became.clear();
+    server.effects.wait = None;
+    server.effects.replaced = None;
+    server.dirty += server.effects.dirty;
+}
+
 #[inline(always)]
 fn run(
     server: &mut Server,
@@ -130,8 +145,29 @@ fn run(
     let command = server.commands.get(id).command;
     let (start, length_before) = (reply.mark(), reply.len());
     let outer = crash::enter_command(&command.name, argv.len(), server.request_bytes);
+    let outcome = handle(server, reply, slot, id, argv, hashes);
+    crash::leave_command(outer);
+    let failed = outcome.is_err();
+    if let Err(e) = outcome {
+        reply.rollback(start);
+        answer_error(server, reply, &e);
+    }
+    let reply_bytes = (reply.len() - length_before) as u64;
+    finish(server, slot, id, argv, failed, reply_bytes);
+}
+
+/// Has a command's handler do its work.
+#[inline(always)]
+fn handle(
+    server: &mut Server,
+    reply: &mut Reply,
+    slot: Slot,
+    id: CommandId,
+    argv: Argv<'_>,
+    hashes: KeyHashes<'_>,
+) -> Outcome {
     server.effects.reset();
-    let outcome = match command.handler {
+    match server.commands.get(id).command.handler {
         Handler::Data(run) => run(&mut server.data_cx(slot, reply, hashes), argv),
         Handler::Server(run) => run(
             &mut ServerCx {
@@ -142,15 +178,7 @@ fn run(
             argv,
         ),
         Handler::Container => unreachable!("a container resolves to a subcommand or is refused"),
-    };
-    crash::leave_command(outer);
-    let failed = outcome.is_err();
-    if let Err(e) = outcome {
-        reply.rollback(start);
-        answer_error(server, reply, &e);
     }
-    let reply_bytes = (reply.len() - length_before) as u64;
-    finish(server, slot, id, argv, failed, reply_bytes);
 }
 
 /// Counts what ran. One reading of the clock ends this command and begins the next.
@@ -166,6 +194,9 @@ fn finish(
     let nanoseconds = server.advance_time_to(clock::ticks());
     if server.effects.has_reactions() {
         reactions::run(server, Some(slot));
+    }
+    if server.effects.has_propagation() {
+        propagate::command(server, slot, id, argv);
     }
     server.dirty += server.effects.dirty;
     if server.effects.wait.is_some() {

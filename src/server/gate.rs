@@ -25,8 +25,12 @@ pub mod unusual {
     pub const TRACKING_FULL: u32 = 1 << 4;
     /// The command in progress changed what its own client tracks.
     pub const INVALIDATED: u32 = 1 << 5;
+    /// The append-only file cannot be written.
+    pub const AOF_FAILED: u32 = 1 << 6;
+    /// The last snapshot could not be written, and that matters.
+    pub const SAVE_FAILED: u32 = 1 << 7;
     /// A script has run for longer than `busy-reply-threshold`.
-    pub const BUSY: u32 = 1 << 6;
+    pub const BUSY: u32 = 1 << 8;
 }
 
 /// What becomes of a request.
@@ -95,6 +99,11 @@ fn look_closer(
     if !make_room(server, reply, slot) && any_flags & DENYOOM != 0 {
         return Verdict::Reject(error::OOM);
     }
+    if (any_flags & WRITE != 0 || command.name == "ping")
+        && let Some(refusal) = persistence_refusal(server)
+    {
+        return Verdict::Reject(refusal);
+    }
     let client = server.clients.at(slot);
     if client.is_subscribed() && client.proto == Proto::Resp2 && !command.runs_in_subscriber_mode()
     {
@@ -157,7 +166,9 @@ fn note_request(server: &mut Server, slot: Slot) {
 /// Makes room for data and for what is tracked; says whether there is enough for data. What the client
 /// is told of that goes before its reply.
 fn make_room(server: &mut Server, reply: &mut Reply, slot: Slot) -> bool {
-    let has_room = server.unusual & unusual::MAXMEMORY == 0 || server.make_room();
+    // What is being loaded must fit.
+    let limits = server.unusual & (unusual::MAXMEMORY | unusual::LOADING);
+    let has_room = limits != unusual::MAXMEMORY || server.make_room();
     server.had_room = has_room;
     if server.unusual & unusual::TRACKING_FULL != 0 {
         tracking::limit(server);
@@ -167,6 +178,22 @@ fn make_room(server: &mut Server, reply: &mut Reply, slot: Slot) -> bool {
         own.for_each(|(_, bytes)| reply.raw(&bytes));
     }
     has_room
+}
+
+/// Why nothing is to be written now: it might not survive.
+pub fn persistence_refusal(server: &Server) -> Option<ErrorReply> {
+    if server.unusual & unusual::SAVE_FAILED != 0 {
+        return Some(error::MISCONF_SAVE);
+    }
+    let reason = server.aof.error()?;
+    Some(format!("MISCONF Errors writing to the AOF file: {reason}").into())
+}
+
+/// Brings up to date whether writes are refused because snapshots fail.
+pub fn note_persistence(server: &mut Server) {
+    let config = &server.config;
+    let matters = config.stop_writes_on_bgsave_error && !config.save.is_empty();
+    server.set_unusual(unusual::SAVE_FAILED, matters && server.snapshots.has_failed);
 }
 
 /// The refusal of a request whose first words lead nowhere.

@@ -99,17 +99,17 @@ fn exceeds_hard_limit(server: &Server, client: &Client, waiting: usize) -> bool 
 
 /// Checks what waits to be sent to a client against its class's limits, hard and soft.
 pub fn check_output(server: &mut Server, slot: Slot) {
-    let now_ms = server.now_ms();
+    let now_s = (server.now_ms() / 1000) as u32;
     let limit = limit_of(server, server.clients.at(slot));
     let client = server.clients.at_mut(slot);
     let waiting = client.out.bytes();
     let soft = limit.soft != 0 && waiting as u64 > limit.soft;
-    client.soft_limit_since_ms = match soft {
-        true => client.soft_limit_since_ms.or(NonZero::new(now_ms)),
+    client.soft_limit_since_s = match soft {
+        true => client.soft_limit_since_s.or(NonZero::new(now_s)),
         false => None,
     };
-    let over_since = client.soft_limit_since_ms.map_or(now_ms, NonZero::get);
-    let too_long = soft && now_ms - over_since > limit.soft_seconds as i64 * 1000;
+    let over_since = client.soft_limit_since_s.map_or(now_s, NonZero::get);
+    let too_long = soft && u64::from(now_s.saturating_sub(over_since)) > limit.soft_seconds;
     if too_long || exceeds_hard_limit(server, server.clients.at(slot), waiting) {
         close_for_output(server, slot);
     }

@@ -6,6 +6,7 @@ use crate::keyspace::entry::EntryRef;
 use crate::keyspace::evict;
 use crate::server::config::MaxmemoryPolicy;
 use crate::server::gate;
+use crate::server::propagate;
 use crate::server::reactions;
 use crate::server::state::Server;
 
@@ -92,6 +93,7 @@ impl Server {
         self.stats.keyspace.evicted += 1;
         self.effects.event(Class::Evicted, "evicted", db, key.bytes);
         self.effects.lost(db, key.bytes);
+        propagate::evicted(self, db, key.bytes);
         true
     }
 }

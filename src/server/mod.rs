@@ -1,8 +1,10 @@
 //! The server around the keyspace: its state, its clients, and the way of a command through it.
 
+pub mod aof;
 pub mod apply;
 pub mod args;
 pub mod blocked;
+pub mod children;
 pub mod client;
 pub mod client_eviction;
 pub mod client_info;
@@ -18,6 +20,7 @@ pub mod info;
 pub mod keyspecs;
 pub mod latency;
 pub mod limits;
+pub mod loading;
 pub mod log;
 pub mod maxmemory;
 pub mod memory;
@@ -25,11 +28,14 @@ pub mod monitor;
 pub mod multi;
 pub mod notify;
 pub mod pause;
+pub mod propagate;
 pub mod pubsub;
 pub mod reactions;
 pub mod registry;
 pub mod scripting;
+pub mod shutdown;
 pub mod slowlog;
+pub mod snapshot;
 pub mod state;
 pub mod stats;
 pub mod supervise;

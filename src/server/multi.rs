@@ -187,6 +187,7 @@ fn run(server: &mut Server, slot: Slot, reply: &mut Reply, queue: &[Queued]) {
     let began = server.time();
     let request_bytes = server.request_bytes;
     reply.array(queue.len());
+    server.stream.begin_unit();
     for Queued { id, argv } in queue {
         server.request_bytes = argv.heap_bytes();
         let argv = argv.as_argv();
@@ -194,6 +195,7 @@ fn run(server: &mut Server, slot: Slot, reply: &mut Reply, queue: &[Queued]) {
         exec::show(server, slot, *id, argv);
         server.hold_time(&began);
     }
+    server.stream.end_unit();
     server.request_bytes = request_bytes;
     // What they did is done with: EXEC itself did nothing, in the time that they took.
     server.effects.reset();

@@ -7,6 +7,7 @@ use crate::keyspace::effects::Replaced;
 use crate::server::blocked;
 use crate::server::client::Slot;
 use crate::server::notify;
+use crate::server::propagate;
 use crate::server::state::Server;
 use crate::server::tracking;
 use crate::server::watch;
@@ -43,6 +44,7 @@ pub fn run(server: &mut Server, by: Option<Slot>) {
 
 /// The same for what happened by the clock or for want of memory.
 pub fn run_unasked(server: &mut Server) {
+    propagate::expired(server);
     if server.effects.has_reactions() {
         run(server, None);
     }

@@ -23,6 +23,7 @@ use crate::server::cx::KeyHashes;
 use crate::server::exec;
 use crate::server::gate;
 use crate::server::monitor;
+use crate::server::propagate;
 use crate::server::state::{Server, Time};
 use sha::Sha;
 use std::any::Any;
@@ -249,6 +250,7 @@ pub fn begin(server: &mut Server, running: Running) -> Before {
         request_bytes: server.request_bytes,
     };
     server.scripting.running = Some(running);
+    server.stream.begin_unit();
     before
 }
 
@@ -256,6 +258,10 @@ pub fn begin(server: &mut Server, running: Running) -> Before {
 pub fn end(server: &mut Server, before: Before) -> Running {
     let running = server.scripting.running.take();
     let running = running.expect("a script that ends was begun");
+    server.stream.end_unit();
+    if running.propagates_to & TO_AOF == 0 {
+        propagate::note_consumers(server);
+    }
     let client = server.clients.at_mut(running.client);
     client.set_unusual(unusual::SCRIPT, false);
     client.db = before.db;
@@ -271,6 +277,16 @@ pub fn end(server: &mut Server, before: Before) -> Running {
     server.effects.reset();
     server.set_time(before.began);
     running
+}
+
+/// Has the writes of the running script propagated to these from here on (`redis.set_repl`).
+pub fn set_repl(server: &mut Server, to: u8) {
+    server.scripting.running_mut().propagates_to = to;
+    if to & TO_AOF == 0 {
+        server.effects.set_propagating(false);
+    } else {
+        propagate::note_consumers(server);
+    }
 }
 
 /// Runs a command of the running script, or says in the reply why not. The script began at `began`.

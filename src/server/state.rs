@@ -6,7 +6,9 @@ use crate::base::hash::Hasher;
 use crate::base::rng::{self, Rng};
 use crate::keyspace::{Effects, Keyspace};
 use crate::resp::reply::Reply;
+use crate::server::aof::{self, Aof};
 use crate::server::blocked::{self, Blocked};
+use crate::server::children::Children;
 use crate::server::client::{self, Clients, Closing, Endpoint, Slot};
 use crate::server::client_eviction::{self, ClientEviction};
 use crate::server::client_info;
@@ -15,16 +17,21 @@ use crate::server::config::Config;
 use crate::server::cx::{AccessClock, DataCx, KeyHashes};
 use crate::server::gate;
 use crate::server::latency::LatencyMonitor;
+use crate::server::loading::Loading;
 use crate::server::multi;
 use crate::server::pause::Pause;
+use crate::server::propagate::CommandStream;
 use crate::server::pubsub::{self, PubSub};
 use crate::server::registry::Registry;
 use crate::server::scripting::Scripting;
 use crate::server::slowlog::{CommandLogs, Kind};
+use crate::server::snapshot::Snapshots;
 use crate::server::stats::Stats;
+use crate::server::supervise::Supervisor;
 use crate::server::tracking::{self, AllTracking};
 use crate::server::watch::Watchers;
 use bytes::Bytes;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 /// The version of Redis that clients are told, whose features they can expect.
@@ -39,11 +46,16 @@ pub enum Shutdown {
     Exit,
     /// Start the same program anew (DEBUG RESTART).
     Restart,
+    /// End the process with a failure: the data set could not be loaded.
+    NothingLoaded,
 }
 
 /// Opens the TCP listeners anew for a configuration, or says why that failed; there may be none then,
 /// and the caller tries the configuration before.
 pub type ListenFn = Box<dyn FnMut(&Config) -> Result<(), String>>;
+
+/// Names the descriptors of the listening sockets.
+pub type ListeningFn = Box<dyn Fn() -> Vec<RawFd>>;
 
 /// Everything the command thread owns, sockets aside.
 pub struct Server {
@@ -71,6 +83,16 @@ pub struct Server {
     pub unusual: u32,
     /// What the command in progress did.
     pub effects: Effects,
+    /// What commands did, as commands, as far as nobody took it yet.
+    pub stream: CommandStream,
+    /// The append-only file.
+    pub aof: Aof,
+    /// The child that writes a file, if there is one.
+    pub children: Children,
+    /// Snapshots.
+    pub snapshots: Snapshots,
+    /// What is being loaded, if anything is.
+    pub loading: Option<Box<Loading>>,
     /// Changes to the data set since the last save.
     pub dirty: u64,
     /// CLIENT PAUSE.
@@ -116,6 +138,10 @@ pub struct Server {
     pub shutdown: Option<Shutdown>,
     /// Opens the listening sockets anew, as the configuration says; the event loop provides it.
     pub listen: Option<ListenFn>,
+    /// Which descriptors a child must not keep: those of the listening sockets. The event loop provides it.
+    pub listening: Option<ListeningFn>,
+    /// Whoever is to be told how the server is.
+    pub supervisor: Supervisor,
     /// The kernel's readiness to kill the process as it was before `oom-score-adj` changed it.
     pub oom_score_before: Option<i32>,
     /// When the server started, in milliseconds of the Unix clock.
@@ -182,6 +208,11 @@ impl Server {
             stats: Stats::default(),
             unusual: 0,
             effects: Effects::default(),
+            stream: CommandStream::default(),
+            aof: Aof::default(),
+            children: Children::default(),
+            snapshots: Snapshots::new(now_us / 1_000_000),
+            loading: None,
             dirty: 0,
             pause: Pause::default(),
             slowlog: CommandLogs::default(),
@@ -204,6 +235,8 @@ impl Server {
             replies_count_large: false,
             shutdown: None,
             listen: None,
+            listening: None,
+            supervisor: Supervisor::default(),
             oom_score_before: None,
             started_ms: now_us / 1000,
             memory_at_start: alloc::used_memory(),
@@ -225,12 +258,19 @@ impl Server {
         self.set_unusual(gate::unusual::MAXMEMORY, self.config.maxmemory != 0);
         tracking::note_limit(self);
         client_eviction::note_config(self);
+        aof::note_config(self);
+        gate::note_persistence(self);
         self.time.access = AccessClock::at(self.time.now_ms, self.config.is_lfu());
         for kind in [Kind::Slow, Kind::LargeRequest, Kind::LargeReply] {
             self.slowlog
                 .of_mut(kind)
                 .trim(self.config.command_log_limits(kind).1);
         }
+    }
+
+    /// Whether the data set is being loaded.
+    pub fn is_loading(&self) -> bool {
+        self.unusual & gate::unusual::LOADING != 0
     }
 
     /// Sets or clears a bit of [`gate::unusual`].
@@ -321,6 +361,11 @@ impl Server {
             stats: &mut self.stats.keyspace,
             config: &self.config,
             now_ms: self.time.now_ms,
+            horizon_ms: if self.unusual & gate::unusual::LOADING == 0 {
+                self.time.now_ms
+            } else {
+                i64::MIN
+            },
             access: self.time.access,
             delete_expired: self.unusual & gate::unusual::PAUSED == 0,
             hashes,

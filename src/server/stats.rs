@@ -60,6 +60,10 @@ pub struct Stats {
     pub loop_us_max: u64,
     /// The most commands in one of them.
     pub loop_commands_max: u64,
+    /// Children that were forked.
+    pub forks: u64,
+    /// How long the last fork took, in microseconds.
+    pub last_fork_us: u64,
     /// Time spent on what happens by the clock, in microseconds.
     pub cron_us: u64,
     /// Time spent on finding expired keys, in microseconds.

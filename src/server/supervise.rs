@@ -17,6 +17,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::log;
+use super::snapshot;
 use crate::base::sys;
 
 /// What the configuration says about supervision (`supervised`).
@@ -33,13 +34,14 @@ pub enum Supervision {
 }
 
 /// The tie to whoever supervises us. Its messages are lost silently when nobody does.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Supervisor {
     kind: Kind,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Kind {
+    #[default]
     Nobody,
     Upstart,
     Systemd(Notifier),
@@ -170,6 +172,7 @@ pub fn install_signals(wake: OwnedFd) -> io::Result<()> {
         log::write_emergency(format_args!(
             "Interrupted again: exiting at once, without saving"
         ));
+        snapshot::remove_temporary_file_at_once();
     })
 }
 

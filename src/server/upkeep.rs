@@ -31,7 +31,7 @@ fn visit(server: &mut Server, slot: Slot) {
     tidy(client, now_ms);
     client_eviction::note(server, slot, 0);
     let client = server.clients.at(slot);
-    let is_over_soft_limit = client.soft_limit_since_ms.is_some();
+    let is_over_soft_limit = client.soft_limit_since_s.is_some();
     let has_timed_out =
         timeout_s != 0 && now_ms - client.active_ms > timeout_s * 1000 && !client.is_listening();
     if is_over_soft_limit {

@@ -30,7 +30,8 @@ pub fn is_ours() -> bool {
 pub struct Server {
     child: Child,
     pub port: u16,
-    folder: TempDir,
+    /// `None` once another server has it.
+    folder: Option<TempDir>,
 }
 
 impl Server {
@@ -58,7 +59,7 @@ impl Server {
 
     /// The folder the server runs in.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.folder.as_ref().expect("it is still ours").path()
     }
 
     /// A field of INFO, over a connection of its own.
@@ -99,6 +100,32 @@ impl Server {
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
+
+    /// Ends the server by SIGKILL and waits for that.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts another server in the same folder once this one has ended.
+    pub fn start_again(self, args: &[&str]) -> Server {
+        ServerBuilder::in_folder_of(self).args(args).start()
+    }
+
+    /// The same for one that is not expected to come up: how it ended, and what it wrote.
+    pub fn fail_to_start_again(&mut self, args: &[&str]) -> (ExitStatus, String) {
+        let mut builder = ServerBuilder::new().args(args);
+        std::mem::swap(
+            &mut builder.folder,
+            self.folder.as_mut().expect("still ours"),
+        );
+        let status = builder.spawn(free_port()).wait().unwrap();
+        std::mem::swap(
+            &mut builder.folder,
+            self.folder.as_mut().expect("still ours"),
+        );
+        (status, self.log())
+    }
 }
 
 impl Drop for Server {
@@ -106,7 +133,7 @@ impl Drop for Server {
         // Both fail for a server that has ended, which is as well.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if thread::panicking() {
+        if thread::panicking() && self.folder.is_some() {
             eprintln!(
                 "--- log of the server on port {} ---\n{}---",
                 self.port,
@@ -126,6 +153,16 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
+    /// For a server that goes on where another, which has ended, was.
+    fn in_folder_of(mut server: Server) -> ServerBuilder {
+        assert!(!server.is_running(), "one server at a time in a folder");
+        let folder = server.folder.take().expect("it is still there");
+        ServerBuilder {
+            folder,
+            ..ServerBuilder::new()
+        }
+    }
+
     fn new() -> ServerBuilder {
         ServerBuilder {
             program: program(),
@@ -174,7 +211,7 @@ impl ServerBuilder {
             let mut server = Server {
                 child,
                 port,
-                folder: builder.folder,
+                folder: Some(builder.folder),
             };
             let deadline = Instant::now() + START_STOP_TIMEOUT;
             loop {
@@ -183,7 +220,7 @@ impl ServerBuilder {
                 }
                 let ended = !server.is_running();
                 if ended && server.log().contains("already in use") {
-                    builder.folder = tempfile::tempdir().expect("a temporary folder");
+                    builder.folder = server.folder.take().expect("it was just given");
                     break;
                 }
                 assert!(!ended, "the server ended at its start");

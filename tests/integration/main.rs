@@ -5,6 +5,7 @@
 //! shows that they ask for Redis's behaviour and not for ours; the few about what only Cinnabar has
 //! (`--check-config`, bounded memory under attack) then do nothing.
 
+mod aof;
 mod blocking;
 mod clients;
 mod config;
@@ -15,6 +16,7 @@ mod limits;
 mod maxmemory;
 mod misbehaving;
 mod multi;
+mod persistence;
 mod process;
 mod protocol;
 mod pubsub;

@@ -4,15 +4,20 @@
 
 #[cfg(test)]
 pub mod child;
+mod fork;
 mod memory;
 mod process;
 mod signal;
 mod time;
 mod title;
 
+pub use fork::{
+    DISMISSAL_SIGNAL, Ended, begin_write_out, child_ended, fork_and_run, set_nonblocking,
+    signal_child, wait_for_child,
+};
 pub use memory::{
-    disable_huge_pages, discard_pages, map_pages, page_size, resident_bytes, total_memory_bytes,
-    unmap_pages,
+    disable_huge_pages, discard_pages, map_pages, page_size, private_dirty_bytes, resident_bytes,
+    total_memory_bytes, unmap_pages,
 };
 pub use process::{
     CpuTimes, SystemName, Usage, cpu_times, daemonize, exit_at_once, oom_score_adj,

@@ -73,6 +73,15 @@ pub fn clear_stop_signal() {
     STOP_REQUESTED.store(0, Ordering::Relaxed);
 }
 
+/// In a child: requests to stop, which a terminal or a supervisor sends to parent and child alike, are the parent's
+/// to act upon, and what ends a child by [`super::DISMISSAL_SIGNAL`] is not caught.
+pub(super) fn leave_stop_signals_to_parent() {
+    for signal in [StopSignal::Interrupt, StopSignal::Terminate] {
+        let _ = set_action(signal.number(), libc::SIG_IGN, 0);
+    }
+    let _ = set_action(super::DISMISSAL_SIGNAL, libc::SIG_DFL, 0);
+}
+
 extern "C" fn on_stop_signal(signal: c_int) {
     let pending = STOP_REQUESTED.swap(signal, Ordering::SeqCst);
     if pending != 0 && signal == libc::SIGINT {
@@ -92,10 +101,10 @@ extern "C" fn on_stop_signal(signal: c_int) {
     }
 }
 
-/// SIGHUP and SIGPIPE do nothing to us: a closed terminal is no reason to stop, and a closed peer is an error
-/// of the write that met it.
+/// SIGHUP, SIGPIPE and SIGXFSZ do nothing to us: a closed terminal is no reason to stop, and a closed peer or a
+/// file that may not grow is an error of the write that met it.
 pub fn ignore_harmless_signals() -> io::Result<()> {
-    for signal in [libc::SIGHUP, libc::SIGPIPE] {
+    for signal in [libc::SIGHUP, libc::SIGPIPE, libc::SIGXFSZ] {
         set_action(signal, libc::SIG_IGN, 0)?;
     }
     Ok(())

@@ -260,10 +260,10 @@ struct Change<'a> {
 
 impl<'a> Change<'a> {
     fn new(cx: &DataCx<'_>, expiry: Option<i64>) -> Change<'a> {
-        let has_passed = expiry.is_some_and(|at| at <= cx.now_ms);
+        let has_passed = expiry.is_some_and(|at| at <= cx.horizon_ms);
         Change {
             expiry,
-            now_ms: cx.now_ms,
+            now_ms: cx.horizon_ms,
             deletes: has_passed && cx.delete_expired,
             count: 0,
             fields: cx.effects.propagates().then(Vec::new),
@@ -364,7 +364,7 @@ fn seconds(ms: i64) -> i64 {
 fn reply_expiries(cx: &mut DataCx<'_>, argv: Argv<'_>, shown: fn(i64, i64) -> i64) -> Outcome {
     let place = find(cx, cx.key(argv, 1))?;
     let fields = listed_fields(argv, 2, NUMFIELDS)?;
-    let hash = place.map(|place| live(cx.keyspace.db(cx.db_index), place, cx.now_ms));
+    let hash = place.map(|place| live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms));
     cx.reply.array(fields.len());
     for field in fields.iter() {
         cx.reply
@@ -412,7 +412,7 @@ fn hgetdel(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         fields.iter().for_each(|_| cx.reply.null());
         return Ok(());
     };
-    let now_ms = cx.now_ms;
+    let now_ms = cx.horizon_ms;
     let mut deleted = 0;
     let ((), emptied) = cx.edit::<Hash, _>(key, place, |hash, aside| {
         for field in fields.iter() {
@@ -449,7 +449,7 @@ fn hgetex(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         return Ok(());
     };
     if at.is_none() && !persists {
-        let hash = live(cx.keyspace.db(cx.db_index), place, cx.now_ms);
+        let hash = live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms);
         fields
             .iter()
             .for_each(|field| reply_value(cx.reply, hash.get(field)));
@@ -553,7 +553,7 @@ fn hsetex(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let place = find_to_change(cx, key)?;
     let is_there = |cx: &DataCx<'_>, field: &[u8]| {
         place.is_some_and(|place| {
-            live(cx.keyspace.db(cx.db_index), place, cx.now_ms)
+            live(cx.keyspace.db(cx.db_index), place, cx.horizon_ms)
                 .get(field)
                 .is_some()
         })
@@ -564,7 +564,7 @@ fn hsetex(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         cx.reply.int(CONDITION_FAILED);
         return Ok(());
     }
-    if request.at.is_some_and(|at| at <= cx.now_ms) && cx.delete_expired {
+    if request.at.is_some_and(|at| at <= cx.horizon_ms) && cx.delete_expired {
         set_in_the_past(cx, key, place, &request)?;
     } else {
         set_with_expiry(cx, key, place, &request)?;
@@ -601,7 +601,7 @@ fn set_with_expiry(
     place: Option<Place>,
     request: &SetRequest<'_>,
 ) -> Outcome {
-    let (limits, now_ms) = (limits(cx), cx.now_ms);
+    let (limits, now_ms) = (limits(cx), cx.horizon_ms);
     let propagates = cx.effects.propagates();
     let mut kept = Vec::new();
     cx.edit_or_create::<Hash, _>(key, place, |hash, _| {

@@ -6,7 +6,7 @@ use super::show::{Propagated, no_key_or_group, reply_entries, reply_entry, strea
 use crate::commands::args::{integer, is};
 use crate::data::stream::{ConsumerId, Entry, Group, Log, Stream, StreamId};
 use crate::keyspace::db::Key;
-use crate::keyspace::effects::Wait;
+use crate::keyspace::effects::{AtEnd, Wait};
 use crate::keyspace::value::Type;
 use crate::resp::error::{self, ErrorReply, Outcome, quotable};
 use crate::resp::reply::{Proto, Reply};
@@ -304,6 +304,7 @@ impl<'a> Reader<'a> {
             kind: Type::Stream,
             timeout_us,
             on_loss: self.group.is_some(),
+            at_end: AtEnd::NullArray,
             settled: settled(),
         });
     }

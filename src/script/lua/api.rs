@@ -2,7 +2,7 @@
 
 use super::{Inner, call, convert};
 use crate::resp::reply::Proto;
-use crate::server::scripting::{Kind, TO_AOF, TO_REPLICAS, sha};
+use crate::server::scripting::{self, Kind, TO_AOF, TO_REPLICAS, sha};
 use crate::server::state::VERSION;
 use mlua::ffi::*;
 use std::ffi::{CStr, c_int};
@@ -150,8 +150,7 @@ unsafe extern "C-unwind" fn set_repl(state: *mut lua_State) -> c_int {
     };
     let run = (*Inner::of(state)).run;
     if !run.is_null() {
-        let server = &mut *(*run).server;
-        server.scripting.running_mut().propagates_to = to;
+        scripting::set_repl(&mut *(*run).server, to);
     }
     0
 }

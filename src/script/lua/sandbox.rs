@@ -28,6 +28,7 @@
 //! - `pcall` and `xpcall` let a script that is to end, end.
 
 use super::{ARGV, GLOBALS, HANDLER, Inner, KEYS, api, convert, strings};
+use crate::script::lib;
 use mlua::ffi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
 
@@ -67,6 +68,7 @@ pub(super) unsafe fn open(state: *mut lua_State) {
         lua_pushstring_(state, name.as_ptr());
         lua_call(state, 1, 0);
     }
+    lib::install_raw(state);
     lua_pushvalue(state, LUA_GLOBALSINDEX);
     assert_eq!(lua_gettop(state), GLOBALS);
     convert::push_bytes(state, b"KEYS");

@@ -388,6 +388,7 @@ pub static PARAMS: &[Param] = &[
     memory("zset-max-listpack-value", num!(zset_max_listpack_value), "64", 0, LONG).alias(&["zset-max-ziplist-value"]),
 
     // Snapshots and the append-only file.
+    yes_no("aof-checksum", at!(aof_checksum), "yes"),
     yes_no("aof-disable-auto-gc", at!(aof_disable_auto_gc), "no").apply(Apply::AofGarbage),
     yes_no("aof-load-truncated", at!(aof_load_truncated), "yes"),
     yes_no("aof-rewrite-incremental-fsync", at!(aof_rewrite_incremental_fsync), "yes"),

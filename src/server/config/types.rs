@@ -355,6 +355,7 @@ pub struct Settings {
     pub zset_max_listpack_value: u64,
 
     // Snapshots and the append-only file.
+    pub aof_checksum: bool,
     pub aof_disable_auto_gc: bool,
     pub aof_load_truncated: bool,
     pub aof_rewrite_incremental_fsync: bool,

@@ -1,6 +1,7 @@
 //! Clients, data set, persistence and replication, and what was counted of them.
 
 use super::Fields;
+use crate::server::aof::State;
 use crate::server::pause::Scope;
 use crate::server::pubsub::Kind;
 use crate::server::state::Server;
@@ -47,34 +48,106 @@ pub(super) fn clients(server: &Server, out: &mut Fields) {
 }
 
 pub(super) fn persistence(server: &Server, out: &mut Fields) {
-    out.zeros(&["loading", "async_loading"]);
-    out.zeros(&[
-        "current_cow_peak",
-        "current_cow_size",
-        "current_cow_size_age",
-    ]);
-    out.add("current_fork_perc", "0.00");
-    out.zeros(&["current_save_keys_processed", "current_save_keys_total"]);
-    out.add("rdb_changes_since_last_save", server.dirty);
-    out.add("rdb_bgsave_in_progress", 0);
-    out.add("rdb_last_save_time", server.started_ms / 1000);
-    out.add("rdb_last_bgsave_status", "ok");
-    out.add("rdb_last_bgsave_time_sec", -1);
-    out.add("rdb_current_bgsave_time_sec", -1);
-    out.zeros(&["rdb_saves", "rdb_last_cow_size"]);
-    out.zeros(&["rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"]);
-    out.zeros(&[
-        "aof_enabled",
-        "aof_rewrite_in_progress",
-        "aof_rewrite_scheduled",
-    ]);
-    out.add("aof_last_rewrite_time_sec", -1);
-    out.add("aof_current_rewrite_time_sec", -1);
-    out.add("aof_last_bgrewrite_status", "ok");
-    out.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
-    out.add("aof_last_write_status", "ok");
-    out.add("aof_last_cow_size", 0);
+    out.add("loading", u8::from(server.is_loading()));
+    out.add("async_loading", 0);
+    child(server, out);
+    snapshots(server, out);
+    aof(server, out);
     out.zeros(&["module_fork_in_progress", "module_fork_last_cow_size"]);
+    if server.aof.state() != State::Off {
+        aof_files(server, out);
+    }
+    loading(server, out);
+}
+
+fn aof(server: &Server, out: &mut Fields) {
+    let rewrites = &server.aof.rewrites;
+    let is_rewriting = server.children.is_rewriting();
+    let began_ms = server.children.began_ms().filter(|_| is_rewriting);
+    let running_s = began_ms.map_or(-1, |began| (server.now_ms() - began).max(0) / 1000);
+    let status = |failed| if failed { "err" } else { "ok" };
+    out.add("aof_enabled", u8::from(server.aof.state() != State::Off));
+    out.add("aof_rewrite_in_progress", u8::from(is_rewriting));
+    out.add("aof_rewrite_scheduled", u8::from(rewrites.is_scheduled));
+    out.add("aof_last_rewrite_time_sec", rewrites.last_seconds);
+    out.add("aof_current_rewrite_time_sec", running_s);
+    out.add("aof_last_bgrewrite_status", status(rewrites.has_failed));
+    out.add("aof_rewrites", rewrites.count);
+    out.add(
+        "aof_rewrites_consecutive_failures",
+        rewrites.failures_in_a_row,
+    );
+    out.add(
+        "aof_last_write_status",
+        status(server.aof.last_write_failed()),
+    );
+    out.add("aof_last_cow_size", rewrites.last_cow);
+}
+
+/// What is only told of an append-only file that is there.
+fn aof_files(server: &Server, out: &mut Fields) {
+    let aof = &server.aof;
+    out.add("aof_current_size", aof.bytes());
+    out.add("aof_base_size", aof.rewrites.base_bytes);
+    out.add("aof_pending_rewrite", 0);
+    out.add("aof_buffer_length", aof.waiting());
+    out.add("aof_pending_bio_fsync", u8::from(aof.is_syncing()));
+    out.add("aof_delayed_fsync", aof.delayed_syncs);
+}
+
+/// How far the child is that writes a file.
+fn child(server: &Server, out: &mut Fields) {
+    let child = server.children.progress();
+    let age_s = match child.cow_at_ms {
+        0 => 0,
+        at_ms => (server.now_ms() - at_ms).max(0) / 1000,
+    };
+    let percent = child.keys as f64 * 100.0 / child.keys_total.max(1) as f64;
+    out.add("current_cow_peak", child.cow_peak);
+    out.add("current_cow_size", child.cow);
+    out.add("current_cow_size_age", age_s);
+    out.add("current_fork_perc", format_args!("{percent:.2}"));
+    out.add("current_save_keys_processed", child.keys);
+    out.add("current_save_keys_total", child.keys_total);
+}
+
+fn snapshots(server: &Server, out: &mut Fields) {
+    let snapshots = &server.snapshots;
+    let is_saving = server.children.is_saving();
+    let began_ms = server.children.began_ms().filter(|_| is_saving);
+    let running_s = began_ms.map_or(-1, |began| (server.now_ms() - began).max(0) / 1000);
+    let status = if snapshots.has_failed { "err" } else { "ok" };
+    out.add("rdb_changes_since_last_save", server.dirty);
+    out.add("rdb_bgsave_in_progress", u8::from(is_saving));
+    out.add("rdb_last_save_time", snapshots.saved_s);
+    out.add("rdb_last_bgsave_status", status);
+    out.add("rdb_last_bgsave_time_sec", snapshots.took_s.unwrap_or(-1));
+    out.add("rdb_current_bgsave_time_sec", running_s);
+    out.add("rdb_saves", snapshots.begun);
+    out.add("rdb_last_cow_size", snapshots.cow);
+    out.add("rdb_last_load_keys_expired", snapshots.loaded_expired);
+    out.add("rdb_last_load_keys_loaded", snapshots.loaded);
+}
+
+/// How far loading is, while there is something to load.
+fn loading(server: &Server, out: &mut Fields) {
+    let Some(loading) = &server.loading else {
+        return;
+    };
+    let (total, loaded) = (loading.total_bytes, loading.loaded_bytes());
+    let elapsed_s = (server.now_ms() - loading.began_ms).max(0) as u64 / 1000;
+    let left_s = match elapsed_s {
+        // Too early to tell.
+        0 => 1,
+        _ => elapsed_s * total.saturating_sub(loaded) / (loaded + 1),
+    };
+    let percent = loaded as f64 * 100.0 / total.max(1) as f64;
+    out.add("loading_start_time", loading.began_ms / 1000);
+    out.add("loading_total_bytes", total);
+    out.add("loading_rdb_used_mem", server.snapshots.memory_when_written);
+    out.add("loading_loaded_bytes", loaded);
+    out.add("loading_loaded_perc", format_args!("{percent:.2}"));
+    out.add("loading_eta_seconds", left_s);
 }
 
 pub(super) fn stats(server: &Server, out: &mut Fields) {
@@ -119,12 +192,9 @@ pub(super) fn stats(server: &Server, out: &mut Fields) {
     out.add("pubsub_channels", server.pubsub.count(Kind::Channel));
     out.add("pubsub_patterns", server.pubsub.count(Kind::Pattern));
     out.add("pubsubshard_channels", server.pubsub.count(Kind::Shard));
-    out.zeros(&[
-        "latest_fork_usec",
-        "total_forks",
-        "migrate_cached_sockets",
-        "slave_expires_tracked_keys",
-    ]);
+    out.add("latest_fork_usec", stats.last_fork_us);
+    out.add("total_forks", stats.forks);
+    out.zeros(&["migrate_cached_sockets", "slave_expires_tracked_keys"]);
     out.zeros(&[
         "active_defrag_hits",
         "active_defrag_misses",

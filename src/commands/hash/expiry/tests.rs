@@ -54,13 +54,11 @@ impl Session {
     fn effects(&self) -> (String, String) {
         let effects = &self.server.effects;
         let events = &effects.told;
-        let commands: Vec<String> = match &effects.propagation {
+        let commands: Vec<String> = match effects.propagation {
             Propagation::AsReceived if effects.dirty == 0 => Vec::new(),
             Propagation::AsReceived => vec!["as received".into()],
             Propagation::Nothing => vec!["nothing".into()],
-            Propagation::Rewritten(commands) => {
-                commands.iter().map(|argv| shown(argv.iter())).collect()
-            }
+            Propagation::Rewritten => effects.rewritten.iter().map(shown).collect(),
         };
         (events.join(" "), commands.join("; "))
     }
@@ -75,7 +73,7 @@ impl Session {
     }
 }
 
-fn shown<'a>(argv: impl Iterator<Item = &'a Box<[u8]>>) -> String {
+fn shown<'a>(argv: impl Iterator<Item = &'a [u8]>) -> String {
     let words: Vec<String> = argv
         .map(|word| match parse_i64(word) {
             Some(1_000_000_000..) => "T".to_string(),
@@ -304,7 +302,10 @@ fn expired_fields_are_not_there() {
     s.check("HDEL h x", ":0", 0, "hexpired", "");
     let expired = &s.server.effects.expired_fields[0];
     assert_eq!(
-        (&*expired.key, shown(expired.fields.iter())),
+        (
+            &*expired.key,
+            shown(expired.fields.iter().map(|field| &**field))
+        ),
         (&b"h"[..], "a".into())
     );
     assert_eq!(s.run("HLEN h"), ":1");

@@ -1,0 +1,63 @@
+//! DEBUG RELOAD and LOADAOF: the data set goes to the disk and comes back.
+
+use super::is;
+use crate::base::rng;
+use crate::resp::error::Outcome;
+use crate::resp::request::Argv;
+use crate::server::aof;
+use crate::server::cx::ServerCx;
+use crate::server::loading;
+use crate::server::snapshot;
+
+/// Saves, empties, loads; less of it if so told. While it does, nobody is answered.
+pub(super) fn reload(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let (mut merges, mut empties, mut saves) = (false, true, true);
+    for option in argv.tail(2).iter() {
+        match () {
+            _ if is(option, "MERGE") => merges = true,
+            _ if is(option, "NOFLUSH") => empties = false,
+            _ if is(option, "NOSAVE") => saves = false,
+            _ => {
+                return Err(
+                    "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.".into(),
+                );
+            }
+        }
+    }
+    if saves {
+        snapshot::save(cx.server).map_err(|_| "ERR")?;
+    }
+    const FAILED: &str = "ERR Error trying to load the RDB dump, check server logs.";
+    let snapshot = loading::open_to_reload(cx.server, merges).map_err(|_| FAILED)?;
+    if empties {
+        cx.data().empty_all(false);
+        // Nobody is told: the data come back.
+        cx.server.effects.dirty = 0;
+    }
+    loading::load_now(cx.server, vec![snapshot]).map_err(|_| FAILED)?;
+    tracing::info!("DB reloaded by DEBUG RELOAD");
+    cx.reply.ok();
+    Ok(())
+}
+
+/// Empties, and loads the append-only file.
+pub(super) fn load_aof(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    const FAILED: &str = "ERR Error trying to load the AOF files, check server logs.";
+    aof::flush_wholly(cx.server);
+    let source = aof::load::source(cx.server).map_err(|_| FAILED)?;
+    cx.data().empty_all(false);
+    cx.server.effects.dirty = 0;
+    loading::load_now(cx.server, source.into_iter().collect()).map_err(|_| FAILED)?;
+    cx.server.dirty = 0;
+    tracing::info!("Append Only File loaded by DEBUG LOADAOF");
+    cx.reply.ok();
+    Ok(())
+}
+
+/// The data set's history gets another name.
+pub(super) fn change_replication_id(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
+    tracing::info!("Changing replication IDs after receiving change-repl-id");
+    cx.server.replication_id = rng::hex_id(cx.server.replication_id.len());
+    cx.reply.ok();
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! Files that are replaced as a whole: written beside, brought to the disk, renamed.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Brings the names in a folder to the disk.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Replaces a file by these bytes, or leaves it as it was: at no moment is there a part of them under
+/// that name. `temporary` is the name they have meanwhile, in the same folder.
+pub fn replace(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let written = write_new(temporary, bytes).and_then(|()| fs::rename(temporary, path));
+    if let Err(e) = written {
+        // What is left of it is no use; that it may stay is no reason to hide the first error.
+        let _ = fs::remove_file(temporary);
+        return Err(e);
+    }
+    sync_folder(folder_of(path))
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// The folder that a file lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}

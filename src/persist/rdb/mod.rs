@@ -1,0 +1,20 @@
+//! The RDB format: snapshots of a keyspace and the payloads of DUMP, written and read.
+//!
+//! - `format.rs` is the format's numbers: versions, opcodes, types, and how lengths are written.
+//! - `save.rs` writes a keyspace; `encode.rs` one value; `sink.rs` is what both write into.
+//! - `load.rs` reads a snapshot step by step; `decode.rs` and what is below it one value of any type that
+//!   was ever written; `input.rs` is what they read from.
+//! - `payload.rs` is a value alone, as DUMP and RESTORE exchange it.
+//! - `error.rs` is what goes wrong.
+
+mod error;
+mod format;
+mod load;
+mod payload;
+mod save;
+
+pub use self::error::{LoadError, RestoreError, SaveError};
+pub use self::format::Version;
+pub use self::load::{Limits, LoadOptions, Loaded, Loader, Step};
+pub use self::payload::{RestoreOptions, Restored, dump, restore};
+pub use self::save::{AccessHints, Progress, SaveOptions, Saved, save};
