@@ -10,11 +10,11 @@ use crate::base::hash::Hasher;
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::cx::ServerCx;
+use crate::server::gate;
 use crate::server::scripting::sha::{self, Sha};
 use crate::server::scripting::shebang;
 use crate::server::scripting::{
-    ALLOW_OOM, Figures, Kind, NO_WRITES, Running, ScriptFlags, Scripting, TO_AOF, TO_REPLICAS,
-    UNDECLARED,
+    ALLOW_OOM, Figures, Kind, NO_WRITES, Running, ScriptFlags, TO_AOF, TO_REPLICAS, UNDECLARED,
 };
 use crate::server::state::Server;
 use std::collections::HashMap;
@@ -56,9 +56,8 @@ pub fn load(server: &mut Server, source: &[u8]) -> Result<[u8; 40], ErrorReply> 
         }
         None => {
             let hash = hasher.hash(source);
-            let scripting = &mut server.scripting;
             engine
-                .compile(scripting, hasher, hash, sha, source, true)
+                .compile(server, hasher, hash, sha, source, true)
                 .map(|_| ())
         }
     };
@@ -149,13 +148,13 @@ impl Engine {
         let sha = sha::digest(source);
         match self.cache.by_sha(&sha) {
             Some(id) => Ok(id),
-            None => self.compile(&mut server.scripting, hasher, hash, sha, source, false),
+            None => self.compile(server, hasher, hash, sha, source, false),
         }
     }
 
     fn compile(
         &mut self,
-        scripting: &mut Scripting,
+        server: &mut Server,
         hasher: Hasher,
         hash: u64,
         sha: Sha,
@@ -180,13 +179,13 @@ impl Engine {
         if !is_kept && self.cache.is_full() {
             if let Some(script) = self.cache.evict(|source| hasher.hash(source)) {
                 self.vm.release(script.function);
-                scripting.declared.remove(&script.sha);
+                server.scripting.declared.remove(&script.sha);
             }
-            scripting.figures.evicted += 1;
+            server.stats.evicted_scripts += 1;
         }
         let flags = shebang.flags;
         if flags & UNDECLARED == 0 {
-            scripting.declared.insert(sha, flags);
+            server.scripting.declared.insert(sha, flags);
         }
         Ok(self.cache.add(hash, sha, source, flags, function, is_kept))
     }
@@ -200,6 +199,9 @@ fn check_rules(server: &Server, flags: ScriptFlags, read_only: bool) -> Outcome 
     let writes = flags & NO_WRITES == 0;
     if writes && read_only {
         return Err("ERR Can not execute a script with write flag using *_ro command.".into());
+    }
+    if writes && let Some(refusal) = gate::persistence_refusal(server) {
+        return Err(refusal);
     }
     if writes && flags & ALLOW_OOM == 0 && !server.has_room() {
         return Err(

@@ -212,14 +212,7 @@ impl Vm {
             (outcome, server)
         };
         scripting::end(server, before);
-        match outcome {
-            Ok(()) => Ok(()),
-            Err(failure) if failure.is_counted => {
-                reply.error(&failure.error);
-                Ok(())
-            }
-            Err(failure) => Err(failure.error),
-        }
+        outcome
     }
 }
 

@@ -137,19 +137,25 @@ pub fn admit_in_script(server: &mut Server, argv: Argv<'_>) -> Result<CommandId,
     if !command.accepts(argv.len()) {
         return Err(WRONG_ARITY);
     }
-    let has_room = server.has_room();
-    let running = server.scripting.running.as_mut();
-    let running = running.expect("a script that runs a command is running");
     if command.flags & command::NOSCRIPT != 0 && !server.scripting.allows_all {
         return Err("ERR This Redis command is not allowed from script".into());
     }
+    let running = server.scripting.running_mut();
     if running.read_only && command.flags & (command::WRITE | command::MAY_REPLICATE) != 0 {
         return Err("ERR Write commands are not allowed from read-only scripts.".into());
     }
-    if command.flags & command::DENYOOM != 0 && !(running.allow_oom || running.wrote) && !has_room {
-        return Err(error::OOM);
+    // Half of what a script does is worse than none: what was begun is let go on.
+    if command.flags & (command::WRITE | command::DENYOOM) != 0 && !running.wrote {
+        let allows_oom = running.allow_oom;
+        let writes = command.flags & command::WRITE != 0;
+        if writes && let Some(refusal) = persistence_refusal(server) {
+            return Err(refusal);
+        }
+        if command.flags & command::DENYOOM != 0 && !allows_oom && !server.has_room() {
+            return Err(error::OOM);
+        }
+        server.scripting.running_mut().wrote = writes;
     }
-    running.wrote |= command.flags & command::WRITE != 0;
     Ok(id)
 }
 

@@ -121,8 +121,6 @@ pub struct Figures {
     pub libraries_count: usize,
     /// The functions in them.
     pub functions_count: usize,
-    /// Scripts that were forgotten because there were too many.
-    pub evicted: u64,
 }
 
 impl Figures {

@@ -369,7 +369,8 @@ impl Server {
             access: self.time.access,
             delete_expired: self.unusual & gate::unusual::PAUSED == 0,
             hashes,
-            may_wait: client.unusual & (client::unusual::MULTI | client::unusual::SCRIPT) == 0,
+            may_wait: client.may_wait(),
+            in_script: client.is_in_script(),
         }
     }
 

@@ -9,20 +9,12 @@
 
 use super::Inner;
 use crate::base::num;
-use crate::resp::error::ErrorReply;
+use crate::resp::error::{ErrorReply, Outcome};
 use crate::resp::reply::{Proto, Reply};
 use crate::resp::request::Argv;
 use crate::server::state::Server;
 use mlua::ffi::*;
 use std::ffi::{CStr, c_int};
-
-/// An error that is a script's result.
-pub(super) struct Failure {
-    /// What the client is told.
-    pub(super) error: ErrorReply,
-    /// It is an error of a command, and was counted when that ran.
-    pub(super) is_counted: bool,
-}
 
 /// The bytes of the string or number at an index; none of another value. They are Lua's, and stay as long as the
 /// value is on the stack. A number is turned into a string where it stands.
@@ -63,6 +55,11 @@ pub(super) unsafe fn push_error(state: *mut lua_State, text: &[u8]) {
 pub(super) unsafe fn push_reply(state: *mut lua_State, inner: *mut Inner) -> bool {
     let bytes = reply_bytes(inner);
     match *bytes {
+        [] => {
+            // A command that does not answer, as if it had nothing to say.
+            lua_pushnil(state);
+            false
+        }
         [b':', ref digits @ ..] => {
             lua_pushnumber(state, integer(line(digits)) as f64);
             false
@@ -268,12 +265,12 @@ pub(super) unsafe fn to_reply(
     reply: &mut Reply,
     server: &mut Server,
     proto: Proto,
-) -> Result<(), Failure> {
+) -> Outcome {
     if lua_type(state, -1) == LUA_TTABLE
-        && let Some(failure) = error_of(state)
+        && let Some(error) = error_of(state)
     {
         lua_settop(state, -2);
-        return Err(failure);
+        return Err(error);
     }
     write(state, reply, server, proto);
     Ok(())
@@ -301,11 +298,11 @@ unsafe fn write(state: *mut lua_State, reply: &mut Reply, server: &mut Server, p
 }
 
 unsafe fn write_table(state: *mut lua_State, reply: &mut Reply, server: &mut Server, proto: Proto) {
-    if let Some(failure) = error_of(state) {
-        if !failure.is_counted {
-            server.stats.count_error(failure.error.code());
+    if let Some(error) = error_of(state) {
+        if !matches!(error, ErrorReply::Counted(_)) {
+            server.stats.count_error(error.code());
         }
-        return reply.error(&failure.error);
+        return reply.error(&error);
     }
     if field(state, c"ok") == LUA_TSTRING {
         let text = status_text(bytes_at(state, -1));
@@ -425,19 +422,23 @@ unsafe fn field(state: *mut lua_State, name: &CStr) -> c_int {
 }
 
 /// The error that the table on top of the stack is, if it is one.
-unsafe fn error_of(state: *mut lua_State) -> Option<Failure> {
+unsafe fn error_of(state: *mut lua_State) -> Option<ErrorReply> {
     let is_error = field(state, c"err") == LUA_TSTRING;
     let text = is_error.then(|| until_zero(bytes_at(state, -1)).to_vec());
     lua_settop(state, -2);
-    let error = ErrorReply::Bytes(text?);
+    let text = text?;
     let is_counted =
         field(state, c"ignore_error_stats_update") == LUA_TBOOLEAN && lua_toboolean(state, -1) != 0;
     lua_settop(state, -2);
-    Some(Failure { error, is_counted })
+    Some(if is_counted {
+        ErrorReply::Counted(text)
+    } else {
+        ErrorReply::Bytes(text)
+    })
 }
 
 /// What a failed call left on the stack, as an error reply: text, and where in the script it happened.
-pub(super) unsafe fn failure(state: *mut lua_State, name: &str) -> Failure {
+pub(super) unsafe fn failure(state: *mut lua_State, name: &str) -> ErrorReply {
     if lua_type(state, -1) != LUA_TTABLE {
         const SHOWN_MAX: usize = 100;
         let message = match until_zero(bytes_at(state, -1)) {
@@ -445,30 +446,23 @@ pub(super) unsafe fn failure(state: *mut lua_State, name: &str) -> Failure {
             message => &message[..message.len().min(SHOWN_MAX)],
         };
         let intro = format!("ERR Error running script {name}, ");
-        return Failure {
-            error: [intro.as_bytes(), message].concat().into(),
-            is_counted: false,
-        };
+        return [intro.as_bytes(), message].concat().into();
     }
-    let found = error_of(state);
-    let (mut text, is_counted) = match &found {
-        Some(failure) => (failure.error.as_bytes().to_vec(), failure.is_counted),
-        None => (b"ERR unknown error".to_vec(), false),
-    };
+    let mut error = error_of(state).unwrap_or(ErrorReply::Bytes(b"ERR unknown error".to_vec()));
     let has_source = field(state, c"source") == LUA_TSTRING;
     lua_insert(state, -2);
     let has_line = matches!(field(state, c"line"), LUA_TNUMBER | LUA_TSTRING);
-    if has_source && has_line {
+    if let ErrorReply::Bytes(text) | ErrorReply::Counted(text) = &mut error
+        && has_source
+        && has_line
+    {
         text.extend_from_slice(format!(" script: {name}, on ").as_bytes());
         text.extend_from_slice(bytes_at(state, -3));
         text.push(b':');
         text.extend_from_slice(bytes_at(state, -1));
         text.push(b'.');
     }
-    Failure {
-        error: text.into(),
-        is_counted,
-    }
+    error
 }
 
 /// A text as C sees it.
