@@ -1,7 +1,7 @@
 //! Scripts: EVAL and its kin, and SCRIPT, which knows them.
 
 use super::help;
-use crate::resp::error::{self, Outcome};
+use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::script::engine::{self, Named};
 use crate::server::command::*;
@@ -167,14 +167,22 @@ fn show(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 }
 
 fn flush(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
-    let is = |word: &str| argv.len() == 3 && argv.at(2).eq_ignore_ascii_case(word.as_bytes());
-    if argv.len() > 2 && !is("sync") && !is("async") {
-        return Err("ERR SCRIPT FLUSH only support SYNC|ASYNC option".into());
+    let lazily = match argv.get(2) {
+        None => cx.server.config.lazyfree_lazy_user_flush,
+        Some(mode) if mode.eq_ignore_ascii_case(b"async") => true,
+        Some(mode) if mode.eq_ignore_ascii_case(b"sync") => false,
+        Some(_) => return Err(FLUSH_OPTIONS),
+    };
+    if argv.len() > 3 {
+        return Err(FLUSH_OPTIONS);
     }
-    engine::flush(cx.server);
+    engine::flush(cx.server, lazily);
     cx.reply.ok();
     Ok(())
 }
+
+const FLUSH_OPTIONS: ErrorReply =
+    ErrorReply::Fixed("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
 
 fn kill(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     cx.server.scripting.kill(Kind::Eval)?;
@@ -219,3 +227,6 @@ fn show_help(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     help::reply(cx.reply, "SCRIPT", SUBCOMMANDS);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

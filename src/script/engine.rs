@@ -80,12 +80,17 @@ pub fn source<'a>(server: &'a Server, digits: &[u8]) -> Option<&'a [u8]> {
     Some(&engine.cache.get(id).source)
 }
 
-/// Forgets all scripts, and the interpreter with what they left in it. Returns what is to be freed, which can be
-/// much.
-pub fn flush(server: &mut Server) {
-    let figures = server.scripting.figures;
-    server.scripting.engine = None;
+/// Forgets all scripts, and the interpreter with what they left in it; with `lazily`, a thread that only frees
+/// does the work.
+pub fn flush(server: &mut Server, lazily: bool) {
+    if server.scripting.engine.is_some() {
+        let engine = take(server);
+        if lazily {
+            server.keyspace.lazyfree.drop_later(Box::new(engine.vm));
+        }
+    }
     server.scripting.declared = HashMap::new();
+    let figures = server.scripting.figures;
     server.scripting.figures = Figures {
         vm_eval: 0,
         scripts: 0,

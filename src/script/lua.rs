@@ -5,7 +5,7 @@
 //! ```text
 //! Vm ── owns ──> Inner (boxed)         Lua's state keeps Inner's address as the argument of its allocator,
 //!                  state ──────────>   so every C function finds its way back with one load.
-//! main stack:   1 error handler | 2 globals | 3 "KEYS" | 4 "ARGV" | 5 environment
+//! main stack:   1 error handler | 2 globals | 3 KEYS | 4 ARGV | 5 environment
 //! ```
 //!
 //! [`sandbox`] says what scripts find in their environment and why they cannot change it, [`call`] is
@@ -104,6 +104,8 @@ struct Inner {
     /// A text under way.
     text: Vec<u8>,
     random: Random,
+    /// How many elements KEYS and ARGV had when they were last filled.
+    filled: [usize; 2],
 }
 
 /// What a script that runs reaches of the outside.
@@ -130,6 +132,7 @@ impl Vm {
             reply: Reply::new(),
             text: Vec::new(),
             random: Random::default(),
+            filled: [0; 2],
         });
         let inner = ptr::NonNull::from(Box::leak(inner));
         // SAFETY: the state is new, and `inner` lives as long as it does.
@@ -216,6 +219,10 @@ impl Vm {
     }
 }
 
+// SAFETY: an interpreter refers to nothing of a thread: what it has is in its own memory, and its run, which lends it
+// a server, is over whenever it can be moved.
+unsafe impl Send for Vm {}
+
 impl Default for Vm {
     fn default() -> Vm {
         Vm::new()
@@ -257,12 +264,8 @@ unsafe fn invoke(
             // A script may have given itself another environment when it ran before.
             lua_pushvalue(state, ENVIRONMENT);
             lua_setfenv(state, -2);
-            lua_pushvalue(state, KEYS);
-            convert::push_array(state, keys);
-            lua_rawset(state, GLOBALS);
-            lua_pushvalue(state, ARGV);
-            convert::push_array(state, args);
-            lua_rawset(state, GLOBALS);
+            fill(state, inner, KEYS, keys);
+            fill(state, inner, ARGV, args);
             0
         }
         Passing::Arguments => {
@@ -274,10 +277,48 @@ unsafe fn invoke(
     (*inner).bytes_max = BYTES_MAX;
     let status = lua_pcall(state, passed, 1, HANDLER);
     (*inner).bytes_max = usize::MAX;
+    if status == LUA_ERRMEM {
+        // What the script had is garbage now, and must not keep the next one from its share.
+        lua_gc(state, LUA_GCCOLLECT, 0);
+    }
     if (*(*inner).run).killed {
         lua_sethook(state, Some(hook), LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
     }
     status
+}
+
+/// Fills the table KEYS or ARGV. It is the one that the script before had, if that left nothing else in it: making
+/// tables and collecting them would be a good part of what a short script costs.
+unsafe fn fill(state: *mut lua_State, inner: *mut Inner, place: c_int, argv: Argv<'_>) {
+    /// What is larger is not kept.
+    const KEPT_MAX: usize = 32;
+    let filled = &mut (&mut (*inner).filled)[(place - KEYS) as usize];
+    let before = std::mem::replace(filled, argv.len());
+    let name = if place == KEYS { c"KEYS" } else { c"ARGV" };
+    if before.max(argv.len()) <= KEPT_MAX && lua_getmetatable(state, place) == 0 {
+        for (index, argument) in argv.iter().enumerate() {
+            convert::push_bytes(state, argument);
+            lua_rawseti_(state, place, index as c_int + 1);
+        }
+        for index in argv.len()..before {
+            lua_pushnil(state);
+            lua_rawseti_(state, place, index as c_int + 1);
+        }
+        if argv.is_empty() {
+            lua_pushnil(state);
+        } else {
+            lua_pushnumber(state, argv.len() as f64);
+        }
+        if lua_next(state, place) == 0 {
+            return;
+        }
+    }
+    // Only the function to call lies above the fixed places.
+    lua_settop(state, ENVIRONMENT + 1);
+    convert::push_array(state, argv);
+    lua_pushvalue(state, -1);
+    lua_replace(state, place);
+    lua_setfield(state, GLOBALS, name.as_ptr());
 }
 
 /// Gives up what the buffers have beyond what most scripts need.

@@ -137,7 +137,9 @@ pub fn admit_in_script(server: &mut Server, argv: Argv<'_>) -> Result<CommandId,
     if !command.accepts(argv.len()) {
         return Err(WRONG_ARITY);
     }
-    if command.flags & command::NOSCRIPT != 0 && !server.scripting.allows_all {
+    if command.flags & command::NOSCRIPT != 0
+        && (!server.scripting.allows_all || command.group == command::Group::Scripting)
+    {
         return Err("ERR This Redis command is not allowed from script".into());
     }
     let running = server.scripting.running_mut();

@@ -123,7 +123,7 @@ fn what_asks_for_too_much_is_refused() {
         ),
         (
             "return string.byte(string.rep('x', 1e7), 1, -1)",
-            "ERR user_script:1: string slice too long",
+            "ERR user_script:1: stack overflow (string slice too long)",
         ),
         ("return loadstring(string.rep('(', 1e5))", "nil"),
         (

@@ -71,8 +71,11 @@ pub(super) unsafe fn open(state: *mut lua_State) {
     lib::install_raw(state);
     lua_pushvalue(state, LUA_GLOBALSINDEX);
     assert_eq!(lua_gettop(state), GLOBALS);
-    convert::push_bytes(state, b"KEYS");
-    convert::push_bytes(state, b"ARGV");
+    for name in [c"KEYS", c"ARGV"] {
+        lua_createtable(state, 0, 0);
+        lua_pushvalue(state, -1);
+        lua_setfield(state, GLOBALS, name.as_ptr());
+    }
     assert_eq!(lua_gettop(state), ARGV);
     assert_eq!(ARGV, KEYS + 1);
     change_libraries(state);
@@ -143,7 +146,10 @@ unsafe fn protect_libraries(state: *mut lua_State) {
     lua_pushnil(state);
     while lua_next(state, GLOBALS) != 0 {
         // Changing fields that are there does not disturb the walk. `_G` comes later.
-        if lua_type(state, -1) == LUA_TTABLE && lua_rawequal(state, -1, GLOBALS) == 0 {
+        let is_own = [GLOBALS, KEYS, ARGV]
+            .iter()
+            .any(|&own| lua_rawequal(state, -1, own) != 0);
+        if lua_type(state, -1) == LUA_TTABLE && !is_own {
             push_view(state);
             lua_pushvalue(state, -2);
             lua_insert(state, -2);
@@ -385,7 +391,11 @@ unsafe fn let_end(state: *mut lua_State) {
 
 /// An error that is a table with a text is returned as that text, as it was before errors were tables.
 unsafe extern "C-unwind" fn pcall(state: *mut lua_State) -> c_int {
-    luaL_checkany(state, 1);
+    if lua_gettop(state) == 0 {
+        lua_pushboolean(state, 0);
+        lua_pushstring_(state, c"attempt to call a boolean value".as_ptr());
+        return 2;
+    }
     lua_pushboolean(state, 1);
     lua_insert(state, 1);
     if lua_pcall(state, lua_gettop(state) - 2, LUA_MULTRET, 0) != LUA_OK {

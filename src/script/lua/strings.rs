@@ -280,6 +280,7 @@ unsafe fn add_template<I: FnMut() -> bool>(
 unsafe extern "C-unwind" fn rep(state: *mut lua_State) -> c_int {
     let piece = check_bytes(state, 1);
     let count = luaL_checkinteger(state, 2).max(0) as usize;
+    let count = if piece.is_empty() { 0 } else { count };
     let len = piece.len().saturating_mul(count);
     if len > BYTES_MAX / 2 {
         lua_pushstring_(state, c"not enough memory".as_ptr());
