@@ -83,7 +83,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "segfault", arguments: (0, MANY), usage: "SEGFAULT", text: "Crash by a memory fault.", run: crash_by_fault },
     Subcommand { name: "set-active-expire", arguments: (1, 1), usage: "SET-ACTIVE-EXPIRE <0|1>", text: "With 0, expired keys are deleted only when somebody asks for them.", run: set_active_expire },
     Subcommand { name: "set-disable-deny-scripts", arguments: (1, 1), usage: "SET-DISABLE-DENY-SCRIPTS <0|1>", text: "With 1, scripts may run commands that are not meant for them.", run: set_disable_deny_scripts },
-    Subcommand { name: "set-skip-checksum-validation", arguments: (1, 1), usage: "SET-SKIP-CHECKSUM-VALIDATION <0|1>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "set-skip-checksum-validation", arguments: (1, 1), usage: "SET-SKIP-CHECKSUM-VALIDATION <0|1>", text: "With 1, RESTORE and loading do not look at checksums.", run: skip_checksum_validation },
     Subcommand { name: "sleep", arguments: (1, 1), usage: "SLEEP <seconds>", text: "Do nothing at all for some time, which may have a fraction.", run: sleep },
     Subcommand { name: "stringmatch-len", arguments: (2, 2), usage: "STRINGMATCH-LEN <pattern> <string>", text: "Say whether a string matches a pattern.", run: stringmatch },
 ];
@@ -169,6 +169,12 @@ fn write_lines(lines: &[String]) {
     for line in lines {
         tracing::warn!("{line}");
     }
+}
+
+fn skip_checksum_validation(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    cx.server.config.skip_checksum_validation = is_on(argv.at(2));
+    cx.reply.ok();
+    Ok(())
 }
 
 fn packed_threshold(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {

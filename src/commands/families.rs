@@ -8,6 +8,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::expire::COMMANDS,
     super::scan::COMMANDS,
     super::object::COMMANDS,
+    super::dump::COMMANDS,
     super::string::COMMANDS,
     super::list::COMMANDS,
     super::set::COMMANDS,

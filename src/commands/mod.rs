@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod debug;
 mod draws;
+mod dump;
 mod expire;
 mod families;
 mod flush;

@@ -273,7 +273,9 @@ fn write(server: &mut Server, force: bool) {
         }
         aof.postponed_since_ms = None;
         if aof.sealed < aof.pending.len() {
-            annotation::seal(&mut aof.pending, aof.sealed);
+            if server.config.aof_checksum {
+                annotation::seal(&mut aof.pending, aof.sealed);
+            }
             aof.sealed = aof.pending.len();
         }
         let watch = (server.config.latency_monitor_threshold != 0).then(clock::mono_us);

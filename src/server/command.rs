@@ -54,6 +54,8 @@ pub const NO_MANDATORY_KEYS: Flags = 1 << 19;
 
 /// Runs at once inside MULTI, where others are queued.
 pub const NOT_QUEUED: Flags = 1 << 20;
+/// Runs in a cluster as if ASKING had been sent before.
+pub const ASKING: Flags = 1 << 22;
 
 /// Runs scripts, or what may run some.
 pub const RUNS_SCRIPTS: Flags = 1 << 21;
@@ -71,6 +73,7 @@ pub const FLAG_NAMES: &[(Flags, &str)] = &[
     (STALE, "stale"),
     (SKIP_MONITOR, "skip_monitor"),
     (SKIP_SLOWLOG, "skip_slowlog"),
+    (ASKING, "asking"),
     (FAST, "fast"),
     (NO_AUTH, "no_auth"),
     (NO_ASYNC_LOADING, "no_async_loading"),

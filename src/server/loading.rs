@@ -10,7 +10,7 @@ use crate::data::quicklist::{self, Fill};
 use crate::keyspace::{hash, set, zset};
 use crate::persist::rdb::{self, LoadError, LoadOptions, Loaded, Loader};
 use crate::server::aof;
-use crate::server::config::Config;
+use crate::server::config::{Config, RdbVersionCheck};
 use crate::server::gate;
 use crate::server::propagate;
 use crate::server::state::{Server, Shutdown};
@@ -178,15 +178,14 @@ fn run_to_end(server: &mut Server) -> Result<(), Failed> {
 
 /// Opens the configured snapshot to load it into the present data set, where keys that are there already are
 /// replaced or, as in any other file, an error.
-pub fn open_to_reload(server: &Server, _replaces: bool) -> Result<Box<dyn Source>, Failed> {
+pub fn open_to_reload(server: &Server, replaces: bool) -> Result<Box<dyn Source>, Failed> {
     let path = server.config.dbfilename.as_path();
-    match open_snapshot(server, path, Expired::Dropped)? {
-        Some(snapshot) => Ok(Box::new(snapshot)),
-        None => {
-            log_unreadable(path, &ErrorKind::NotFound.into());
-            Err(Failed)
-        }
-    }
+    let (file, bytes) = open_file(path).map_err(|e| log_unreadable(path, &e))?;
+    let options = LoadOptions {
+        replaces,
+        ..load_options(server, bytes, Expired::Dropped)
+    };
+    Ok(Box::new(Snapshot::with(file, options)))
 }
 
 /// Loads these sources into the present data set while everybody waits. A failure ends the server.
@@ -265,25 +264,26 @@ pub fn open_snapshot(
     path: &Path,
     expired: Expired,
 ) -> Result<Option<Snapshot>, Failed> {
-    let opened = File::open(path).and_then(|file| {
-        let bytes = file.metadata()?.len();
-        Ok((file, bytes))
-    });
-    match opened {
+    match open_file(path) {
         Ok((file, bytes)) => Ok(Some(Snapshot::new(server, file, bytes, expired))),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => {
-            log_unreadable(path, &e);
-            Err(Failed)
-        }
+        Err(e) => Err(log_unreadable(path, &e)),
     }
 }
 
-fn log_unreadable(path: &Path, error: &io::Error) {
+/// A file and how many bytes it has.
+fn open_file(path: &Path) -> io::Result<(File, u64)> {
+    let file = File::open(path)?;
+    let bytes = file.metadata()?.len();
+    Ok((file, bytes))
+}
+
+fn log_unreadable(path: &Path, error: &io::Error) -> Failed {
     tracing::warn!(
         "Fatal error: can't open the RDB file {} for reading: {error}",
         path.display()
     );
+    Failed
 }
 
 /// A snapshot that is loaded.
@@ -297,17 +297,13 @@ pub struct Snapshot {
 impl Snapshot {
     /// One that begins where `file` is, which has so many bytes.
     pub fn new(server: &Server, file: File, bytes: u64, expired: Expired) -> Snapshot {
-        let options = LoadOptions {
-            now_ms: clock::unix_us() / 1000,
-            drop_expired: expired == Expired::Dropped,
-            limits: limits(&server.config),
-            access: server.access_clock().new_entry(),
-            lfu: server.config.is_lfu(),
-            size_hint: Some(bytes),
-        };
+        Snapshot::with(file, load_options(server, bytes, expired))
+    }
+
+    fn with(file: File, options: LoadOptions) -> Snapshot {
         Snapshot {
+            total: options.size_hint.unwrap_or(0),
             loader: Loader::new(file, options),
-            total: bytes,
             is_introduced: false,
         }
     }
@@ -341,6 +337,22 @@ impl Snapshot {
         }
         server.snapshots.memory_when_written = number("used-mem").unwrap_or(0);
         self.is_introduced = true;
+    }
+}
+
+/// How the configuration has a file of so many bytes read.
+fn load_options(server: &Server, bytes: u64, expired: Expired) -> LoadOptions {
+    let config = &server.config;
+    LoadOptions {
+        now_ms: clock::unix_us() / 1000,
+        drop_expired: expired == Expired::Dropped,
+        replaces: false,
+        is_lenient: config.rdb_version_check == RdbVersionCheck::Relaxed,
+        check_crc: config.rdbchecksum && !config.skip_checksum_validation,
+        limits: limits(config),
+        access: server.access_clock().new_entry(),
+        lfu: config.is_lfu(),
+        size_hint: Some(bytes),
     }
 }
 
@@ -378,11 +390,13 @@ impl Source for Snapshot {
 }
 
 fn note_loaded(server: &mut Server, loaded: Loaded, functions: &[Box<[u8]>]) {
-    tracing::info!(
-        "Done loading RDB, keys loaded: {}, keys expired: {}.",
-        loaded.keys,
-        loaded.expired
-    );
+    let (keys, expired) = (loaded.keys, loaded.expired);
+    match loaded.empty {
+        0 => tracing::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}."),
+        empty => tracing::info!(
+            "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}."
+        ),
+    }
     server.snapshots.loaded = loaded.keys;
     server.snapshots.loaded_expired = loaded.expired;
     server.snapshots.functions = functions.to_vec();

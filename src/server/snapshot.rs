@@ -310,8 +310,8 @@ pub fn write_snapshot<W: Write>(
         version: version.expect("every name of rdb-version is a version"),
         compress: config.rdbcompression,
         checksum: config.rdbchecksum,
-        now_ms: clock::unix_us() / 1000,
         access,
+        key_delay_us: u32::try_from(config.rdb_key_save_delay).unwrap_or(0),
         aux: &aux,
         functions: &server.snapshots.functions,
     };

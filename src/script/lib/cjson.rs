@@ -22,7 +22,7 @@ struct Settings {
     sparse_safe: Cell<i32>,
     encode_max_depth: Cell<i32>,
     decode_max_depth: Cell<i32>,
-    /// What becomes of NaN and infinity: one of `REFUSED`, `WRITTEN` and `NULL`.
+    /// What becomes of NaN and infinity: `REFUSED`, `NULL`, or 1 for their names, which are no JSON.
     encode_invalid_numbers: Cell<i32>,
     decode_invalid_numbers: Cell<i32>,
     encode_keep_buffer: Cell<i32>,
@@ -30,9 +30,8 @@ struct Settings {
     encode_number_precision: Cell<i32>,
 }
 
-/// The values of `encode_invalid_numbers`.
+/// Two values of `encode_invalid_numbers`.
 const REFUSED: i32 = 0;
-const WRITTEN: i32 = 1;
 const NULL: i32 = 2;
 
 impl Settings {

@@ -373,9 +373,9 @@ impl<'call> Stack<'call> {
     #[cold]
     pub(super) fn fail(self, message: fmt::Arguments) -> ! {
         let message = Message::new(message);
-        // SAFETY: rule 1; a C function may push a few values more than it asked for, to raise an error.
+        // SAFETY: rule 1. Nothing looks at the stack any more, so it is made empty and has room.
         unsafe {
-            ffi::lua_checkstack(self.0, 3);
+            ffi::lua_settop(self.0, 0);
             ffi::luaL_where(self.0, 1);
             ffi::lua_pushlstring_(self.0, message.text.as_ptr().cast(), message.len);
             ffi::lua_concat(self.0, 2);
@@ -470,8 +470,9 @@ const CAPACITY_MIN: usize = 1 << 10;
 /// What a call needs more than this for, in bytes, is not kept for the next.
 const KEPT_MAX: usize = 1 << 20;
 
-/// No result gets longer, in bytes: what a script encodes again and again inside itself must end somewhere.
-const LEN_MAX: usize = 1 << 31;
+/// No result gets longer, in bytes, which is also what a value may have: a table that holds another many times, and
+/// that one a third, must end somewhere.
+const LEN_MAX: usize = 512 << 20;
 
 impl<'call> Buffer<'call> {
     /// An empty buffer at `slot`: what is kept in `upvalue`, or one that owns nothing yet. Needs room for one value.

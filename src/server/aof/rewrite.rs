@@ -337,7 +337,10 @@ fn write_file(
     let timestamp = config
         .aof_timestamp_enabled
         .then_some(server.now_ms() / 1000);
-    let options = dataset::Options { timestamp };
+    let options = dataset::Options {
+        timestamp,
+        checksums: config.aof_checksum,
+    };
     let functions = &server.snapshots.functions;
     out.write_whole(path, reporter, |out, progress| {
         Ok(dataset::write(

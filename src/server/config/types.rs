@@ -340,6 +340,8 @@ pub struct Settings {
     pub list_max_listpack_size: i32,
     /// No parameter: DEBUG QUICKLIST-PACKED-THRESHOLD.
     pub list_packed_threshold: usize,
+    /// Whether checksums of what is restored or loaded are not looked at (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    pub skip_checksum_validation: bool,
     pub maxmemory: u64,
     pub maxmemory_eviction_tenacity: u32,
     pub maxmemory_policy: MaxmemoryPolicy,

@@ -99,6 +99,7 @@ impl Decoder<'_> {
         loop {
             match token {
                 Token::ObjectBegin => {
+                    // The table, a key, its value, and what a growing buffer needs.
                     self.descend(&levels, 4);
                     self.stack.push_table(0);
                     token = self.token();
@@ -109,10 +110,11 @@ impl Decoder<'_> {
                     }
                 }
                 Token::ArrayBegin => {
-                    self.descend(&levels, WAITING_MAX + 4);
+                    let waits = self.stack.top() < WAITING_TOP_MAX;
+                    self.descend(&levels, if waits { WAITING_MAX + 3 } else { 3 });
                     token = self.token();
                     if !matches!(token, Token::ArrayEnd) {
-                        levels.push(self.begin_array());
+                        levels.push(self.begin_array(waits));
                         continue;
                     }
                     self.stack.push_table(0);
@@ -209,14 +211,15 @@ impl Decoder<'_> {
 
     // --- arrays ---
 
-    fn begin_array(&self) -> Level {
-        let top = self.stack.top() + 1;
-        if top > WAITING_TOP_MAX {
+    fn begin_array(&self, waits: bool) -> Level {
+        if !waits {
             self.stack.push_table(0);
             return Level::Array { len: 0 };
         }
         self.stack.push_nil();
-        Level::Waiting { top }
+        Level::Waiting {
+            top: self.stack.top(),
+        }
     }
 
     /// Takes the value on top of the stack into an array.

@@ -52,7 +52,8 @@ struct Decimal {
 impl Decimal {
     fn rounded(value: f64, precision: usize) -> Decimal {
         let mut decimal = Decimal::parse(zmij::Buffer::new().format_finite(value).as_bytes());
-        if !value.is_normal() || decimal.digits[precision..decimal.len] == *b"5" {
+        let is_tie = decimal.len == precision + 1 && decimal.digits[precision] == b'5';
+        if is_tie || !value.is_normal() {
             let mut exact = [0; TEXT_MAX];
             let mut rest = &mut exact[..];
             write!(rest, "{value:.*e}", precision - 1).expect("room for every digit");

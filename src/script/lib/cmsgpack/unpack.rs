@@ -12,8 +12,9 @@ use super::super::stack::{Kind, Levels, SLOTS_MAX, Stack};
 /// The longest array whose values wait on the stack.
 const WAITING_MAX: u32 = 128;
 
-/// What a stack overflow says that is not an array's.
+/// What a stack overflow says, and what it says where an array begins.
 const TOO_MANY: &str = "too many return values at once; use unpack_one or unpack_limit instead.";
+const IN_ARRAY: &str = "in function mp_decode_to_lua_array";
 
 /// Arrays that begin above this many values on the stack have none wait.
 const WAITING_TOP_MAX: c_int = 1000;
@@ -115,7 +116,7 @@ enum Begun {
 impl<'call> Unpacker<'call> {
     /// Pushes a value.
     fn value(&mut self, levels: &mut Levels<Level>) {
-        self.check_room(4, TOO_MANY);
+        self.stack.check_or_fail(1, TOO_MANY);
         loop {
             match self.begin() {
                 Begun::Scalar => {}
@@ -127,7 +128,8 @@ impl<'call> Unpacker<'call> {
                 }
                 Begun::Map(left) => {
                     self.slots += 1;
-                    self.check_room(4, TOO_MANY);
+                    // The table, a key and its value.
+                    self.stack.check_or_fail(3, TOO_MANY);
                     self.stack.push_table(0);
                     levels.push(Level::Map {
                         has_key: false,
@@ -149,13 +151,16 @@ impl<'call> Unpacker<'call> {
     fn begin_array(&mut self, len: u32) -> Level {
         let top = self.stack.top() + 1;
         self.slots += 1;
-        let waiting = len.min(WAITING_MAX) as c_int;
-        self.check_room(waiting + 4, "in function mp_decode_to_lua_array");
+        self.check_slots(IN_ARRAY);
         self.slots += 1;
         if len > WAITING_MAX || top > WAITING_TOP_MAX {
+            // The table and a value.
+            self.stack.check_or_fail(2, IN_ARRAY);
             self.stack.push_table(0);
             return Level::Array { next: 1, left: len };
         }
+        // The place, the values, and two more to build the table.
+        self.stack.check_or_fail(len as c_int + 3, IN_ARRAY);
         self.stack.push_nil();
         Level::Waiting { top, left: len }
     }
@@ -223,10 +228,10 @@ impl<'call> Unpacker<'call> {
         Level::Array { next, left }
     }
 
-    /// Fails where Redis's library has no slot left for a value, or we have no `count`.
+    /// Fails where Redis's library has no slot left for one more value.
     #[inline]
-    fn check_room(&self, count: c_int, what: &str) {
-        if self.slots + 1 > SLOTS_MAX || !self.stack.check(count) {
+    fn check_slots(&self, what: &str) {
+        if self.slots + 1 > SLOTS_MAX {
             self.stack.fail(format_args!("stack overflow ({what})"));
         }
     }
@@ -236,9 +241,7 @@ impl<'call> Unpacker<'call> {
     fn begin(&mut self) -> Begun {
         let stack = self.stack;
         let tag = self.take(1)[0];
-        if self.slots + 1 > SLOTS_MAX {
-            stack.fail(format_args!("stack overflow ({TOO_MANY})"));
-        }
+        self.check_slots(TOO_MANY);
         match tag {
             0x00..0x80 => stack.push_number(f64::from(tag)),
             0x80..0x90 => return Begun::Map(u32::from(tag & 0x0f)),
