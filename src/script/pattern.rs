@@ -31,15 +31,24 @@ pub enum Capture {
     Bytes(usize, usize),
     /// An empty one: this position.
     Position(usize),
-    /// One that was not closed yet, from here.
-    Open(usize),
 }
+
+/// A capture as a search keeps it: all of them are made for every search.
+#[derive(Clone, Copy)]
+struct Slot {
+    start: u32,
+    /// The length, or one of the two values below.
+    len: u32,
+}
+
+const OPEN: u32 = u32::MAX;
+const POSITION: u32 = u32::MAX - 1;
 
 /// A search in progress.
 pub struct Matcher<'a, I> {
     subject: &'a [u8],
     pattern: &'a [u8],
-    captures: [Capture; CAPTURES_MAX],
+    captures: [Slot; CAPTURES_MAX],
     level: usize,
     depth: u32,
     steps: u32,
@@ -62,10 +71,14 @@ type Match = Result<Option<usize>, Stop>;
 impl<'a, I: FnMut() -> bool> Matcher<'a, I> {
     /// Looks for `pattern` in `subject`; `interrupt` says whether to stop.
     pub fn new(subject: &'a [u8], pattern: &'a [u8], interrupt: I) -> Matcher<'a, I> {
+        assert!(
+            subject.len() < POSITION as usize,
+            "positions have 32 bits, and no string is as long"
+        );
         Matcher {
             subject,
             pattern: until_zero(pattern),
-            captures: [Capture::Position(0); CAPTURES_MAX],
+            captures: [Slot { start: 0, len: 0 }; CAPTURES_MAX],
             level: 0,
             depth: 0,
             steps: 0,
@@ -93,9 +106,12 @@ impl<'a, I: FnMut() -> bool> Matcher<'a, I> {
                 _ => Err(Stop::Malformed(c"invalid capture index")),
             };
         }
-        match self.captures[index] {
-            Capture::Open(_) => Err(Stop::Malformed(c"unfinished capture")),
-            capture => Ok(capture),
+        let Slot { start, len } = self.captures[index];
+        let start = start as usize;
+        match len {
+            OPEN => Err(Stop::Malformed(c"unfinished capture")),
+            POSITION => Ok(Capture::Position(start)),
+            len => Ok(Capture::Bytes(start, start + len as usize)),
         }
     }
 
@@ -127,8 +143,8 @@ impl<'a, I: FnMut() -> bool> Matcher<'a, I> {
                 return Ok(Some(s));
             };
             match (first, self.pattern.get(p + 1)) {
-                (b'(', Some(b')')) => return self.open(s, p + 2, Capture::Position(s)),
-                (b'(', _) => return self.open(s, p + 1, Capture::Open(s)),
+                (b'(', Some(b')')) => return self.open(s, p + 2, POSITION),
+                (b'(', _) => return self.open(s, p + 1, OPEN),
                 (b')', _) => return self.close(s, p + 1),
                 (ESCAPE, Some(b'b')) => {
                     let Some(end) = self.balance(s, p + 2)? else {
@@ -174,11 +190,12 @@ impl<'a, I: FnMut() -> bool> Matcher<'a, I> {
         }
     }
 
-    fn open(&mut self, s: usize, p: usize, capture: Capture) -> Match {
+    fn open(&mut self, s: usize, p: usize, len: u32) -> Match {
         if self.level >= CAPTURES_MAX {
             return Err(Stop::Malformed(c"too many captures"));
         }
-        self.captures[self.level] = capture;
+        let start = s as u32;
+        self.captures[self.level] = Slot { start, len };
         self.level += 1;
         let end = self.run(s, p)?;
         if end.is_none() {
@@ -188,16 +205,13 @@ impl<'a, I: FnMut() -> bool> Matcher<'a, I> {
     }
 
     fn close(&mut self, s: usize, p: usize) -> Match {
-        let is_open = |capture: &Capture| matches!(capture, Capture::Open(_));
+        let is_open = |capture: &Slot| capture.len == OPEN;
         let open = self.captures[..self.level].iter().rposition(is_open);
         let index = open.ok_or(Stop::Malformed(c"invalid pattern capture"))?;
-        let Capture::Open(start) = self.captures[index] else {
-            unreachable!("it is open");
-        };
-        self.captures[index] = Capture::Bytes(start, s);
+        self.captures[index].len = s as u32 - self.captures[index].start;
         let end = self.run(s, p)?;
         if end.is_none() {
-            self.captures[index] = Capture::Open(start);
+            self.captures[index].len = OPEN;
         }
         Ok(end)
     }
@@ -244,11 +258,12 @@ impl<'a, I: FnMut() -> bool> Matcher<'a, I> {
         if index >= self.level {
             return Err(Stop::Malformed(c"invalid capture index"));
         }
-        match self.captures[index] {
-            Capture::Open(_) => Err(Stop::Malformed(c"invalid capture index")),
-            Capture::Position(_) => Ok(None),
-            Capture::Bytes(start, end) => {
-                let captured = &self.subject[start..end];
+        let Slot { start, len } = self.captures[index];
+        match len {
+            OPEN => Err(Stop::Malformed(c"invalid capture index")),
+            POSITION => Ok(None),
+            len => {
+                let captured = &self.subject[start as usize..][..len as usize];
                 let is_same = self.subject[s..].starts_with(captured);
                 Ok(is_same.then_some(s + captured.len()))
             }
@@ -257,11 +272,10 @@ impl<'a, I: FnMut() -> bool> Matcher<'a, I> {
 
     /// As many of the item as there are, and then fewer.
     fn most(&mut self, s: usize, p: usize, end: usize) -> Match {
-        let mut count = 0;
-        while self.matches_one(s + count, p, end) {
-            self.step()?;
-            count += 1;
-        }
+        let rest = &self.subject[s..];
+        let item = self.item(p, end);
+        let count = rest.iter().take_while(|&&byte| self.is_one(byte, item));
+        let mut count = count.count();
         loop {
             if let Some(found) = self.run(s + count, end + 1)? {
                 return Ok(Some(found));
@@ -321,14 +335,31 @@ impl<'a, I: FnMut() -> bool> Matcher<'a, I> {
     /// Whether the byte at `s` is one of the item `p..end`.
     #[inline]
     fn matches_one(&self, s: usize, p: usize, end: usize) -> bool {
-        let Some(&byte) = self.subject.get(s) else {
-            return false;
-        };
+        let byte = self.subject.get(s);
+        byte.is_some_and(|&byte| self.is_one(byte, self.item(p, end)))
+    }
+
+    /// The item `p..end`.
+    #[inline]
+    fn item(&self, p: usize, end: usize) -> Item {
         match self.pattern[p] {
-            b'.' => true,
-            ESCAPE => is_of_class(byte, self.pattern[p + 1]),
-            b'[' => self.is_in_set(byte, p, end - 1),
-            literal => literal == byte,
+            b'.' => Item::Any,
+            ESCAPE => match class_bit(self.pattern[p + 1]) {
+                0 => Item::Byte(self.pattern[p + 1]),
+                bit => Item::Class(bit, self.pattern[p + 1].is_ascii_uppercase()),
+            },
+            b'[' => Item::Set(p, end - 1),
+            literal => Item::Byte(literal),
+        }
+    }
+
+    #[inline]
+    fn is_one(&self, byte: u8, item: Item) -> bool {
+        match item {
+            Item::Any => true,
+            Item::Byte(literal) => literal == byte,
+            Item::Class(bit, is_negated) => (CLASSES[byte as usize] & bit != 0) != is_negated,
+            Item::Set(p, end) => self.is_in_set(byte, p, end),
         }
     }
 
@@ -362,22 +393,65 @@ impl<'a, I: FnMut() -> bool> Matcher<'a, I> {
     }
 }
 
+/// What one byte of the subject is compared with.
+#[derive(Clone, Copy)]
+enum Item {
+    Any,
+    Byte(u8),
+    /// A bit of [`CLASSES`], and whether the others are meant.
+    Class(u16, bool),
+    /// Where its brackets are.
+    Set(usize, usize),
+}
+
+/// The classes that each byte is of, in the order of [`CLASS_LETTERS`].
+static CLASSES: [u16; 256] = {
+    let mut classes = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        let byte = i as u8;
+        let is_of = [
+            byte.is_ascii_alphabetic(),
+            byte.is_ascii_control(),
+            byte.is_ascii_digit(),
+            byte.is_ascii_lowercase(),
+            byte.is_ascii_punctuation(),
+            matches!(byte, b' ' | b'\t'..=b'\r'),
+            byte.is_ascii_uppercase(),
+            byte.is_ascii_alphanumeric(),
+            byte.is_ascii_hexdigit(),
+            byte == 0,
+        ];
+        let mut class = 0;
+        while class < is_of.len() {
+            classes[i] |= (is_of[class] as u16) << class;
+            class += 1;
+        }
+        i += 1;
+    }
+    classes
+};
+
+const CLASS_LETTERS: &[u8; 10] = b"acdlpsuwxz";
+
+/// The bit of the class that a letter of either case names; 0 if it names none.
+#[inline]
+fn class_bit(letter: u8) -> u16 {
+    let lower = letter | 0x20;
+    if !letter.is_ascii_alphabetic() {
+        return 0;
+    }
+    let place = CLASS_LETTERS.iter().position(|&known| known == lower);
+    place.map_or(0, |place| 1 << place)
+}
+
 /// Whether a byte is of the class that a letter names; a letter in upper case names all others.
-fn is_of_class(byte: u8, class: u8) -> bool {
-    let is_of = match class.to_ascii_lowercase() {
-        b'a' => byte.is_ascii_alphabetic(),
-        b'c' => byte.is_ascii_control(),
-        b'd' => byte.is_ascii_digit(),
-        b'l' => byte.is_ascii_lowercase(),
-        b'p' => byte.is_ascii_punctuation(),
-        b's' => matches!(byte, b' ' | b'\t'..=b'\r'),
-        b'u' => byte.is_ascii_uppercase(),
-        b'w' => byte.is_ascii_alphanumeric(),
-        b'x' => byte.is_ascii_hexdigit(),
-        b'z' => byte == 0,
-        _ => return class == byte,
-    };
-    is_of != class.is_ascii_uppercase()
+#[inline]
+fn is_of_class(byte: u8, letter: u8) -> bool {
+    match class_bit(letter) {
+        0 => letter == byte,
+        bit => (CLASSES[byte as usize] & bit != 0) != letter.is_ascii_uppercase(),
+    }
 }
 
 #[cfg(test)]
@@ -399,7 +473,6 @@ mod tests {
                         String::from_utf8_lossy(&subject[from..to]).into_owned()
                     }
                     Capture::Position(at) => format!("@{at}"),
-                    Capture::Open(_) => unreachable!("the match is over"),
                 });
                 return Ok(Some(shown.collect()));
             }

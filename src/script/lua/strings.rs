@@ -1,13 +1,14 @@
 //! The string functions whose costs must be bounded: those with patterns, which could run for ever where no hook
 //! is called, and `string.rep`, which could ask for more memory than there is before it begins.
 //!
-//! Results that grow are gathered in a userdata on Lua's stack ([`Text`]): it is collected and limited like all
-//! that is Lua's, and an error on the way leaves nothing behind.
+//! Results that grow are gathered in place or in a userdata on Lua's stack ([`Text`]), which is collected and limited
+//! like all that is Lua's, and an error on the way leaves nothing behind.
 
 use super::{BYTES_MAX, Inner, convert, is_to_end, raise_killed};
 use crate::script::pattern::{self, Capture, Matcher, Stop};
 use mlua::ffi::*;
 use std::ffi::{CStr, c_int};
+use std::mem::MaybeUninit;
 use std::ptr;
 
 /// Puts our functions in place of those in the table on top of the stack.
@@ -125,7 +126,7 @@ unsafe fn push_captures<I: FnMut() -> bool>(
 unsafe fn push_capture(state: *mut lua_State, capture: Capture, subject: &[u8]) {
     match capture {
         Capture::Bytes(from, to) => convert::push_bytes(state, &subject[from..to]),
-        Capture::Position(at) | Capture::Open(at) => lua_pushnumber(state, at as f64 + 1.0),
+        Capture::Position(at) => lua_pushnumber(state, at as f64 + 1.0),
     }
 }
 
@@ -180,7 +181,8 @@ unsafe extern "C-unwind" fn gsub(state: *mut lua_State) -> c_int {
     let mut matcher = Matcher::new(subject, pattern, || is_to_end(inner));
     lua_settop(state, 4);
     let mut text = Text::new(state, subject.len());
-    let (mut at, mut count) = (0, 0);
+    // What lies between `copied` and `at` is kept as it is, and copied at once.
+    let (mut at, mut copied, mut count) = (0, 0, 0);
     while count < most {
         let found = match matcher.match_at(at, usize::from(is_anchored)) {
             Ok(found) => found,
@@ -188,21 +190,20 @@ unsafe extern "C-unwind" fn gsub(state: *mut lua_State) -> c_int {
         };
         if let Some(end) = found {
             count += 1;
+            text.add(state, &subject[copied..at]);
+            copied = end;
             add_value(state, &mut text, &matcher, subject, (at, end), kind);
         }
         match found {
             Some(end) if end > at => at = end,
-            _ if at < subject.len() => {
-                text.add(state, &subject[at..at + 1]);
-                at += 1;
-            }
+            _ if at < subject.len() => at += 1,
             _ => break,
         }
         if is_anchored {
             break;
         }
     }
-    text.add(state, &subject[at..]);
+    text.add(state, &subject[copied..]);
     text.push(state);
     lua_pushnumber(state, count as f64);
     2
@@ -298,51 +299,76 @@ unsafe extern "C-unwind" fn rep(state: *mut lua_State) -> c_int {
     1
 }
 
-/// A text that grows, in a userdata at a fixed place of the stack.
+/// A text that grows: first in place, then in a userdata that has its place on the stack.
 struct Text {
-    /// Where on the stack.
+    /// Where the userdata is.
     place: c_int,
+    /// That of the userdata, or null while `short` is enough.
     bytes: *mut u8,
     len: usize,
     room: usize,
+    short: MaybeUninit<[u8; Text::SHORT]>,
 }
 
 impl Text {
+    const SHORT: usize = 256;
+
     /// An empty one, with room for what is expected.
+    #[inline]
     unsafe fn new(state: *mut lua_State, expected: usize) -> Text {
-        const LEAST: usize = 64;
-        let room = expected.max(LEAST);
-        let bytes = lua_newuserdata(state, room).cast();
+        let (bytes, room) = if expected <= Text::SHORT {
+            lua_pushnil(state);
+            (ptr::null_mut(), Text::SHORT)
+        } else {
+            (lua_newuserdata(state, expected).cast(), expected)
+        };
         Text {
             place: lua_gettop(state),
             bytes,
             len: 0,
             room,
+            short: MaybeUninit::uninit(),
         }
     }
 
+    #[inline]
+    fn start(&mut self) -> *mut u8 {
+        if self.bytes.is_null() {
+            self.short.as_mut_ptr().cast()
+        } else {
+            self.bytes
+        }
+    }
+
+    #[inline]
     unsafe fn add(&mut self, state: *mut lua_State, piece: &[u8]) {
         if piece.len() > self.room - self.len {
-            let room = (2 * self.room).max(self.len + piece.len());
-            let bytes: *mut u8 = lua_newuserdata(state, room).cast();
-            ptr::copy_nonoverlapping(self.bytes, bytes, self.len);
-            lua_replace(state, self.place);
-            (self.bytes, self.room) = (bytes, room);
+            self.grow(state, piece.len());
         }
-        ptr::copy_nonoverlapping(piece.as_ptr(), self.bytes.add(self.len), piece.len());
+        let to = self.start().add(self.len);
+        ptr::copy_nonoverlapping(piece.as_ptr(), to, piece.len());
         self.len += piece.len();
+    }
+
+    #[cold]
+    unsafe fn grow(&mut self, state: *mut lua_State, more: usize) {
+        let room = (2 * self.room).max(self.len + more);
+        let bytes: *mut u8 = lua_newuserdata(state, room).cast();
+        ptr::copy_nonoverlapping(self.start(), bytes, self.len);
+        lua_replace(state, self.place);
+        (self.bytes, self.room) = (bytes, room);
     }
 
     /// Adds a byte so many times, for which there must be room.
     unsafe fn fill(&mut self, byte: u8, count: usize) {
         assert!(count <= self.room - self.len);
-        ptr::write_bytes(self.bytes.add(self.len), byte, count);
+        ptr::write_bytes(self.start().add(self.len), byte, count);
         self.len += count;
     }
 
     /// Pushes it as a string.
-    unsafe fn push(&self, state: *mut lua_State) {
-        lua_pushlstring_(state, self.bytes.cast(), self.len);
+    unsafe fn push(&mut self, state: *mut lua_State) {
+        lua_pushlstring_(state, self.start().cast(), self.len);
     }
 }
 
