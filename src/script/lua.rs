@@ -44,6 +44,7 @@ mod convert;
 mod sandbox;
 mod strings;
 
+use super::bytecode;
 use super::random::Random;
 use crate::resp::error::Outcome;
 use crate::resp::reply::{Proto, Reply};
@@ -70,9 +71,15 @@ const KEYS: c_int = 3;
 const ARGV: c_int = 4;
 const ENVIRONMENT: c_int = 5;
 
-/// A compiled function, by its number in the interpreter's registry.
+/// A compiled function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FunctionRef(c_int);
+pub struct FunctionRef {
+    /// Its number in the interpreter's registry.
+    number: c_int,
+    /// Where it finds globals: a place on the main stack. One that sets none finds them without the view that
+    /// protects them.
+    environment: c_int,
+}
 
 /// How a function gets its keys and arguments.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -164,14 +171,28 @@ impl Vm {
                 lua_settop(state, -2);
                 return Err(message);
             }
-            Ok(FunctionRef(luaL_ref(state, LUA_REGISTRYINDEX)))
+            let sets_globals = {
+                let mut dump: Vec<u8> = Vec::new();
+                let status = lua_dump_(state, append, (&raw mut dump).cast());
+                status != LUA_OK || bytecode::sets_globals(&dump)
+            };
+            Ok(FunctionRef {
+                number: luaL_ref(state, LUA_REGISTRYINDEX),
+                environment: if sets_globals { ENVIRONMENT } else { GLOBALS },
+            })
         }
     }
 
     /// Forgets a compiled function.
     pub fn release(&mut self, function: FunctionRef) {
         // SAFETY: releasing a reference does not raise.
-        unsafe { luaL_unref((*self.inner.as_ptr()).state, LUA_REGISTRYINDEX, function.0) };
+        unsafe {
+            luaL_unref(
+                (*self.inner.as_ptr()).state,
+                LUA_REGISTRYINDEX,
+                function.number,
+            )
+        };
     }
 
     /// Runs a function on behalf of a client: its result becomes the reply, an error is returned, its name in it
@@ -258,11 +279,11 @@ unsafe fn invoke(
     keys: Argv<'_>,
     args: Argv<'_>,
 ) -> c_int {
-    lua_rawgeti_(state, LUA_REGISTRYINDEX, function.0);
+    lua_rawgeti_(state, LUA_REGISTRYINDEX, function.number);
     let passed = match passing {
         Passing::Globals => {
             // A script may have given itself another environment when it ran before.
-            lua_pushvalue(state, ENVIRONMENT);
+            lua_pushvalue(state, function.environment);
             lua_setfenv(state, -2);
             fill(state, inner, KEYS, keys);
             fill(state, inner, ARGV, args);
@@ -360,6 +381,18 @@ unsafe fn raise_killed(state: *mut lua_State) -> ! {
     lua_sethook(state, Some(hook), LUA_MASKCOUNT, 1);
     api::push_killed(state);
     lua_error(state)
+}
+
+/// Takes a part of a dump.
+unsafe extern "C-unwind" fn append(
+    _: *mut lua_State,
+    piece: *const c_void,
+    len: usize,
+    dump: *mut c_void,
+) -> c_int {
+    let dump: *mut Vec<u8> = dump.cast();
+    (*dump).extend_from_slice(std::slice::from_raw_parts(piece.cast(), len));
+    LUA_OK
 }
 
 /// An error that nothing catches: it cannot be.

@@ -1,5 +1,6 @@
 //! The Lua engine: sandbox, conversions, libraries, functions.
 
+mod bytecode;
 mod cache;
 pub mod engine;
 pub mod lib;

@@ -12,6 +12,10 @@
 //!                                            ── (nothing) ─> error: nonexistent global variable
 //! ```
 //!
+//! A chunk that sets no globals, as its byte code shows ([`bytecode`](crate::script::bytecode)), runs with the table of
+//! globals itself for its environment, which saves looking through the view. It cannot write there: only the
+//! instruction that it does not have could, and `getfenv` shows it the view.
+//!
 //! A view stays empty, because whatever writes past `__newindex` is replaced by a function that refuses views
 //! ([`rawset`], [`table_insert`], [`setmetatable`]); what reads past `__index` (`next`, `pairs`, `rawget`) is
 //! replaced by one that looks through. `__metatable` hides the metatable itself. The metatable of strings, which
@@ -182,6 +186,10 @@ unsafe fn push_environment(state: *mut lua_State) {
     lua_remove(state, -2);
     lua_pushvalue(state, -1);
     lua_setfield(state, GLOBALS, c"_G".as_ptr());
+    lua_pushstring_(state, c"getfenv".as_ptr());
+    lua_pushvalue(state, GLOBALS);
+    lua_pushcclosure(state, getfenv, 1);
+    lua_rawset(state, GLOBALS);
     lua_pushvalue(state, -1);
     lua_replace(state, LUA_GLOBALSINDEX);
     assert_eq!(lua_gettop(state), super::ENVIRONMENT);
@@ -502,41 +510,71 @@ unsafe extern "C-unwind" fn setmetatable(state: *mut lua_State) -> c_int {
     1
 }
 
-/// As Lua's, but level 0, the environment of the thread, stays.
-unsafe extern "C-unwind" fn setfenv(state: *mut lua_State) -> c_int {
-    const REFUSAL: &CStr = c"'setfenv' cannot change environment of given object";
-    luaL_checktype(state, 2, LUA_TTABLE);
+/// Pushes the function that the first argument means: itself, or the one at that level of the stack.
+unsafe fn push_function(state: *mut lua_State, level: lua_Integer) {
     if lua_type(state, 1) == LUA_TFUNCTION {
-        lua_pushvalue(state, 1);
-    } else {
-        let level = luaL_checkinteger(state, 1) as c_int;
-        luaL_argcheck(
-            state,
-            c_int::from(level >= 0),
-            1,
-            c"level must be non-negative".as_ptr(),
-        );
-        let mut place: lua_Debug = std::mem::zeroed();
-        if level == 0 {
-            luaL_error(state, REFUSAL.as_ptr());
-        }
-        if lua_getstack(state, level, &mut place) == 0 {
-            luaL_argerror(state, 1, c"invalid level".as_ptr());
-        }
-        lua_getinfo(state, c"f".as_ptr(), &mut place);
-        if lua_type(state, -1) == LUA_TNIL {
-            luaL_error(
-                state,
-                c"no function environment for tail call at level %d".as_ptr(),
-                level,
-            );
-        }
+        return lua_pushvalue(state, 1);
     }
-    lua_pushvalue(state, 2);
-    if lua_iscfunction(state, -2) != 0 || lua_setfenv(state, -2) == 0 {
-        luaL_error(state, REFUSAL.as_ptr());
+    luaL_argcheck(
+        state,
+        c_int::from(level >= 0),
+        1,
+        c"level must be non-negative".as_ptr(),
+    );
+    let mut place: lua_Debug = std::mem::zeroed();
+    if lua_getstack(state, level as c_int, &mut place) == 0 {
+        luaL_argerror(state, 1, c"invalid level".as_ptr());
+    }
+    lua_getinfo(state, c"f".as_ptr(), &mut place);
+    if lua_type(state, -1) == LUA_TNIL {
+        luaL_error(
+            state,
+            c"no function environment for tail call at level %d".as_ptr(),
+            level as c_int,
+        );
+    }
+}
+
+/// As Lua's, but the table of globals is shown as the view of it.
+unsafe extern "C-unwind" fn getfenv(state: *mut lua_State) -> c_int {
+    let is_function = lua_type(state, 1) == LUA_TFUNCTION;
+    let level = if is_function {
+        0
+    } else {
+        luaL_optinteger(state, 1, 1)
+    };
+    push_function(state, level);
+    if lua_iscfunction(state, -1) != 0 {
+        lua_pushvalue(state, LUA_GLOBALSINDEX);
+        return 1;
+    }
+    lua_getfenv(state, -1);
+    if lua_rawequal(state, -1, lua_upvalueindex(1)) != 0 {
+        lua_pushvalue(state, LUA_GLOBALSINDEX);
     }
     1
+}
+
+/// As Lua's, but level 0, the environment of the thread, stays.
+unsafe extern "C-unwind" fn setfenv(state: *mut lua_State) -> c_int {
+    luaL_checktype(state, 2, LUA_TTABLE);
+    let is_function = lua_type(state, 1) == LUA_TFUNCTION;
+    let level = if is_function {
+        1
+    } else {
+        luaL_checkinteger(state, 1)
+    };
+    if level != 0 {
+        push_function(state, level);
+        lua_pushvalue(state, 2);
+        if lua_iscfunction(state, -2) == 0 && lua_setfenv(state, -2) != 0 {
+            return 1;
+        }
+    }
+    luaL_error(
+        state,
+        c"'setfenv' cannot change environment of given object".as_ptr(),
+    )
 }
 
 unsafe extern "C-unwind" fn collectgarbage(state: *mut lua_State) -> c_int {
