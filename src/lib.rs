@@ -28,6 +28,7 @@
 //! - [`server`]: state and configuration, clients, the declarative [`command`](server::command), the
 //!   [`gate`](server::gate) where every reason to refuse a request is checked once, and
 //!   [`exec`](server::exec), the one place where a handler runs.
+//! - [`script`]: Lua in a sandbox, which calls commands through [`server::scripting`] and the gate.
 //! - [`commands`]: a file a family; a file is a table of entries and their handlers.
 //! - [`net`]: sockets, listeners and the event loop. What the bytes mean is not its business.
 //!
@@ -50,7 +51,10 @@
 //! published ([`server::pubsub`]), watched keys are touched ([`server::watch`]), cached ones invalidated
 //! ([`server::tracking`]). What other clients are sent because of it finds its place among their replies
 //! (`Server::deliveries`). Inside MULTI the gate has a request queued; EXEC runs the queue through the same
-//! `exec::call` ([`server::multi`]).
+//! `exec::call` ([`server::multi`]). A script runs as its client: each of its commands is admitted by
+//! `gate::admit_in_script` and run by `exec::call`, its reply read from a buffer into values of Lua. A script that
+//! runs for too long has the event loop serve others between two of its instructions
+//! ([`server::scripting`]); so that none of them waits behind it unseen, the batch with a script in it ends there.
 //!
 //! # Invariants
 //!

@@ -62,6 +62,7 @@ const UNSAFE_FILES: &[&str] = &[
     "keyspace/entry",
     "script/lib/install",
     "script/lib/stack",
+    "script/lua",
 ];
 
 /// The only files that name `libc`.

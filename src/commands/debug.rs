@@ -82,7 +82,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "restart", arguments: (0, MANY), usage: "RESTART [<milliseconds>]", text: "Start the program anew after a delay.", run: restart },
     Subcommand { name: "segfault", arguments: (0, MANY), usage: "SEGFAULT", text: "Crash by a memory fault.", run: crash_by_fault },
     Subcommand { name: "set-active-expire", arguments: (1, 1), usage: "SET-ACTIVE-EXPIRE <0|1>", text: "With 0, expired keys are deleted only when somebody asks for them.", run: set_active_expire },
-    Subcommand { name: "set-disable-deny-scripts", arguments: (1, 1), usage: "SET-DISABLE-DENY-SCRIPTS <0|1>", text: NO_EFFECT, run: ignore },
+    Subcommand { name: "set-disable-deny-scripts", arguments: (1, 1), usage: "SET-DISABLE-DENY-SCRIPTS <0|1>", text: "With 1, scripts may run commands that are not meant for them.", run: set_disable_deny_scripts },
     Subcommand { name: "set-skip-checksum-validation", arguments: (1, 1), usage: "SET-SKIP-CHECKSUM-VALIDATION <0|1>", text: "With 1, RESTORE and loading do not look at checksums.", run: skip_checksum_validation },
     Subcommand { name: "sleep", arguments: (1, 1), usage: "SLEEP <seconds>", text: "Do nothing at all for some time, which may have a fraction.", run: sleep },
     Subcommand { name: "stringmatch-len", arguments: (2, 2), usage: "STRINGMATCH-LEN <pattern> <string>", text: "Say whether a string matches a pattern.", run: stringmatch },
@@ -126,6 +126,12 @@ fn is_on(arg: &[u8]) -> bool {
 
 fn set_active_expire(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     cx.server.active_expire = is_on(argv.at(2));
+    cx.reply.ok();
+    Ok(())
+}
+
+fn set_disable_deny_scripts(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    cx.server.scripting.allows_all = is_on(argv.at(2));
     cx.reply.ok();
     Ok(())
 }

@@ -23,6 +23,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::bitfield::COMMANDS,
     super::hyperloglog::COMMANDS,
     super::transactions::COMMANDS,
+    super::scripting::COMMANDS,
     super::connection::COMMANDS,
     super::pubsub::COMMANDS,
     super::server::COMMANDS,

@@ -108,8 +108,8 @@ fn stats(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     out.int("clients.normal", memory.clients);
     out.int("cluster.links", 0);
     out.int("aof.buffer", 0);
-    out.int("lua.caches", 0);
-    out.int("functions.caches", 0);
+    out.int("lua.caches", memory.scripts.scripts);
+    out.int("functions.caches", memory.scripts.libraries);
     for (index, bytes) in &memory.tables {
         out.name(&format!("db.{index}"));
         out.reply.map(2);

@@ -31,6 +31,7 @@ mod persistence;
 mod pubsub;
 mod scan;
 mod scan_options;
+mod scripting;
 mod server;
 mod set;
 mod slowlog;

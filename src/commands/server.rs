@@ -10,6 +10,7 @@ use crate::server::config::shutdown as flags;
 use crate::server::cx::ServerCx;
 use crate::server::gate;
 use crate::server::info;
+use crate::server::scripting;
 use crate::server::shutdown;
 
 const G: Group = Group::Server;
@@ -92,7 +93,9 @@ fn info(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 }
 
 fn time(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
-    let now_us = clock::unix_us();
+    // To a script, time stands still.
+    let script = cx.server.scripting.running.as_ref();
+    let now_us = script.map_or_else(clock::unix_us, |script| script.began_us);
     cx.reply.array(2);
     cx.reply.bulk_int(now_us / 1_000_000);
     cx.reply.bulk_int(now_us % 1_000_000);
@@ -128,6 +131,10 @@ fn end(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
         tracing::info!("Shutdown manually aborted.");
         cx.reply.ok();
         return Ok(());
+    }
+    if cx.server.unusual & gate::unusual::BUSY != 0 && wanted & flags::NOSAVE == 0 {
+        // What would be saved is half of what the script does.
+        return Err(scripting::busy(cx.server.scripting.running_mut().kind));
     }
     shutdown::begin(cx.server, wanted, Some(cx.slot))
         .map_err(|_| "ERR Errors trying to SHUTDOWN. Check logs.".into())

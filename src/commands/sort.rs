@@ -84,7 +84,7 @@ fn run(cx: &mut DataCx<'_>, argv: Argv<'_>, mut options: Options<'_>) -> Outcome
     if matches!(kind, Type::String | Type::Hash | Type::Stream) {
         return Err(error::WRONG_TYPE);
     }
-    if options.unsorted && kind == Type::Set && options.store.is_some() {
+    if options.unsorted && kind == Type::Set && (options.store.is_some() || cx.in_script) {
         // What is stored must not depend on the order within the set.
         (options.unsorted, options.alpha, options.by) = (false, true, None);
     }

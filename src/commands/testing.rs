@@ -40,7 +40,12 @@ impl Session {
     /// line end.
     pub fn run(&mut self, words: &str) -> String {
         let words: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
-        let argv = OwnedArgv::from_slices(&words);
+        self.run_argv(&words)
+    }
+
+    /// The same for words that may have spaces in them.
+    pub fn run_argv(&mut self, words: &[&[u8]]) -> String {
+        let argv = OwnedArgv::from_slices(words);
         let mut reply = Reply::new();
         let resolved = self
             .server

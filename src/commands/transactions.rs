@@ -21,7 +21,7 @@ pub static COMMANDS: &[Command] = &[
     cmd("exec", 1, Server(exec))
         .group(G)
         .since("1.2.0")
-        .flags(NOSCRIPT | LOADING | STALE | SKIP_SLOWLOG | NOT_QUEUED)
+        .flags(NOSCRIPT | LOADING | STALE | SKIP_SLOWLOG | NOT_QUEUED | RUNS_SCRIPTS)
         .doc(
             "Runs all commands of a transaction.",
             "Depends on commands in the transaction",

@@ -69,7 +69,7 @@ fn waitaof(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 
 /// Has the client wait, if it can; the command runs again whenever there is news, and at the end.
 fn wait_on(cx: &mut ServerCx<'_>, timeout_us: Option<i64>) -> bool {
-    let may_wait = !cx.client().is_in_multi() && !cx.server.blocked.is_at_end();
+    let may_wait = cx.client().may_wait() && !cx.server.blocked.is_at_end();
     if may_wait {
         cx.server.effects.wait = Some(Wait {
             keys: Vec::new(),

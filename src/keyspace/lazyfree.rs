@@ -15,6 +15,8 @@ pub(super) enum Garbage {
     /// An entry whose user asked for no laziness, so that no figure shows it.
     Uncounted(Entry),
     Db(Db),
+    /// What is none of the keyspace's.
+    Other(Box<dyn Send>),
 }
 
 impl Garbage {
@@ -22,7 +24,7 @@ impl Garbage {
     fn objects(&self) -> u64 {
         match self {
             Garbage::Entry(_) => 1,
-            Garbage::Uncounted(_) => 0,
+            Garbage::Uncounted(_) | Garbage::Other(_) => 0,
             Garbage::Db(db) => db.len() as u64,
         }
     }
@@ -31,6 +33,7 @@ impl Garbage {
         match self {
             Garbage::Entry(entry) | Garbage::Uncounted(entry) => entry.free(),
             Garbage::Db(db) => drop(db),
+            Garbage::Other(other) => drop(other),
         }
     }
 }
@@ -84,6 +87,11 @@ impl LazyFree {
     /// Counts from zero again (CONFIG RESETSTAT).
     pub fn reset_stats(&mut self) {
         self.counters.freed.store(0, Ordering::Relaxed);
+    }
+
+    /// Has the thread drop something that is none of the keyspace's.
+    pub fn drop_later(&mut self, garbage: Box<dyn Send>) {
+        self.send(Garbage::Other(garbage));
     }
 
     /// Whether an entry is worth handing over.

@@ -64,6 +64,8 @@ pub(super) struct Batch {
     hashes: Vec<u64>,
     frames: Vec<Frame>,
     regions: Vec<Region>,
+    /// Whether the last region runs scripts.
+    runs_scripts: bool,
     /// The most spans and frames that there were since the last look.
     peaks: (usize, usize),
 }
@@ -99,6 +101,13 @@ impl Batch {
         self.hashes.clear();
         self.frames.clear();
         self.regions.clear();
+        self.runs_scripts = false;
+    }
+
+    /// Whether a request of the last client may run scripts.
+    #[inline]
+    pub(super) fn runs_scripts(&self) -> bool {
+        self.runs_scripts
     }
 
     /// Gives up room that no batch has needed since the last call: a request of a million arguments must
@@ -178,7 +187,9 @@ impl Batch {
         let resolved = server.commands.resolve(argv.at(0), argv.get(1));
         let hashes_from = self.hashes.len();
         if let Resolved::Found(id) = resolved {
-            let (first, last, step) = server.commands.get(id).range;
+            let registered = server.commands.get(id);
+            self.runs_scripts |= registered.runs_scripts;
+            let (first, last, step) = registered.range;
             if first > 0 && (first as usize) < argv.len() {
                 let end = if last < 0 {
                     argv.len() as i32 + last

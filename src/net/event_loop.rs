@@ -9,15 +9,19 @@ use super::batch::{Batch, Ran};
 use super::listener::{Accepted, Listeners};
 use super::transport::Transport;
 use crate::base::alloc;
+use crate::base::hash;
+use crate::base::rng::Rng;
 use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
 use crate::server::aof;
 use crate::server::blocked;
-use crate::server::client::{Closing, OutQueue, Slot};
+use crate::server::client::{Closing, OutQueue, Slot, unusual};
 use crate::server::client_eviction;
+use crate::server::config::Config;
 use crate::server::cron;
 use crate::server::limits::{self, Overrun};
 use crate::server::loading;
+use crate::server::scripting::PumpFn;
 use crate::server::state::{Server, Shutdown};
 use crate::server::tracking;
 use mio::{Events, Poll, Token, Waker};
@@ -64,22 +68,33 @@ struct Connection {
     is_ready: bool,
 }
 
+/// The connections, and what is known to be waiting on them.
+#[derive(Default)]
+struct Sockets {
+    connections: Vec<Option<Connection>>,
+    /// Clients with bytes to read or requests to go on with.
+    ready: Vec<Slot>,
+    /// Listeners with connections to accept.
+    accepting: Vec<usize>,
+}
+
 /// The event loop, which owns the server and all sockets.
 pub struct EventLoop {
-    poll: Poll,
+    /// Shared with the loop that serves while a script is busy.
+    poll: Rc<RefCell<Poll>>,
     server: Server,
     /// Shared with the function by which CONFIG SET opens others.
     listeners: Rc<RefCell<Listeners>>,
-    connections: Vec<Option<Connection>>,
+    sockets: Sockets,
+    /// Where the sockets are while a script runs.
+    lent: Rc<RefCell<Sockets>>,
     inbox: Vec<u8>,
     batch: Batch,
     reply: Reply,
     /// Whose part of `reply` is where.
     outputs: Vec<(Slot, usize, usize)>,
-    /// Clients with bytes to read or requests to go on with.
-    ready: Vec<Slot>,
-    /// Listeners with connections to accept.
-    accepting: Vec<usize>,
+    /// The ready clients whose turn in this iteration is still to come, the next one last.
+    serving: Vec<Slot>,
     signals: Option<mio::unix::pipe::Receiver>,
     /// The most that `reply` held since the last look at it.
     reply_peak: usize,
@@ -103,20 +118,33 @@ impl EventLoop {
         server.listen = Some(Box::new(move |config| {
             shared.borrow_mut().reopen_tcp(config)
         }));
-        Ok(EventLoop {
+        let poll = Rc::new(RefCell::new(poll));
+        let lent = Rc::default();
+        server.scripting.pump = Some(pump(&poll, &listeners, &lent));
+        Ok(EventLoop::over(server, poll, listeners, lent))
+    }
+
+    /// A loop over these sockets.
+    fn over(
+        server: Server,
+        poll: Rc<RefCell<Poll>>,
+        listeners: Rc<RefCell<Listeners>>,
+        lent: Rc<RefCell<Sockets>>,
+    ) -> EventLoop {
+        EventLoop {
             poll,
             server,
             listeners,
-            connections: Vec::new(),
+            sockets: Sockets::default(),
+            lent,
             inbox: vec![0; INBOX_BYTES],
             batch: Batch::default(),
             reply: Reply::new(),
             outputs: Vec::new(),
-            ready: Vec::new(),
-            accepting: Vec::new(),
+            serving: Vec::new(),
             signals: None,
             reply_peak: 0,
-        })
+        }
     }
 
     /// The server, to set it up before the loop runs.
@@ -127,6 +155,7 @@ impl EventLoop {
     /// Watches a descriptor that becomes readable when a signal came.
     pub fn watch_signals(&mut self, mut pipe: mio::unix::pipe::Receiver) -> io::Result<()> {
         self.poll
+            .borrow()
             .registry()
             .register(&mut pipe, SIGNALS, mio::Interest::READABLE)?;
         self.signals = Some(pipe);
@@ -140,7 +169,7 @@ impl EventLoop {
         let mut cron_at_ms = self.server.now_ms();
         loop {
             let timeout = self.timeout(cron_at_ms);
-            match self.poll.poll(&mut events, Some(timeout)) {
+            match self.poll.borrow_mut().poll(&mut events, Some(timeout)) {
                 Err(e) if e.kind() != ErrorKind::Interrupted => {
                     panic!("the event loop cannot wait for events: {e}")
                 }
@@ -149,15 +178,7 @@ impl EventLoop {
             self.server.synchronise_time();
             let began_us = self.server.now_us();
             let commands_before = self.server.stats.commands;
-            for event in &events {
-                match event.token() {
-                    SIGNALS => self.drain_signals(),
-                    // Whoever woke us left word.
-                    WAKE => {}
-                    Token(n) if n < CONNECTIONS => self.accepting.push(n - LISTENERS),
-                    Token(n) => self.note_event(n - CONNECTIONS, event),
-                }
-            }
+            self.note_events(&events);
             aof::note_synced(&mut self.server);
             self.serve();
             self.accept();
@@ -208,15 +229,43 @@ impl EventLoop {
     }
 
     fn has_work(&self) -> bool {
-        !self.ready.is_empty()
-            || !self.accepting.is_empty()
+        !self.sockets.ready.is_empty()
+            || !self.sockets.accepting.is_empty()
             || !self.server.attention.is_empty()
             || !self.server.resumed.is_empty()
             || self.server.loading.is_some()
     }
 
+    fn note_events(&mut self, events: &Events) {
+        for event in events {
+            match event.token() {
+                SIGNALS => self.drain_signals(),
+                // Whoever woke us left word.
+                WAKE => {}
+                Token(n) if n < CONNECTIONS => self.sockets.accepting.push(n - LISTENERS),
+                Token(n) => self.note_event(n - CONNECTIONS, event),
+            }
+        }
+    }
+
+    /// Serves clients once, for a script that has run for long: nothing happens by the clock.
+    fn serve_while_busy(&mut self) {
+        let mut events = Events::with_capacity(1024);
+        // If the call fails there are no events.
+        let _ = self
+            .poll
+            .borrow_mut()
+            .poll(&mut events, Some(Duration::ZERO));
+        self.server.synchronise_time();
+        self.note_events(&events);
+        self.serve();
+        self.accept();
+        self.deliver();
+        self.attend();
+    }
+
     fn note_event(&mut self, slot: Slot, event: &mio::event::Event) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else {
+        let Some(Some(connection)) = self.sockets.connections.get_mut(slot) else {
             return;
         };
         if event.is_writable() && !connection.writable {
@@ -231,11 +280,11 @@ impl EventLoop {
 
     /// Has a client looked at: in this iteration, or while this one reads in the next.
     fn make_ready(&mut self, slot: Slot) {
-        if let Some(Some(connection)) = self.connections.get_mut(slot)
+        if let Some(Some(connection)) = self.sockets.connections.get_mut(slot)
             && !connection.is_ready
         {
             connection.is_ready = true;
-            self.ready.push(slot);
+            self.sockets.ready.push(slot);
         }
     }
 
@@ -250,11 +299,12 @@ impl EventLoop {
     /// Reads and runs what the ready clients sent, batch by batch. A socket that had more than its
     /// share is left for the next iteration.
     fn serve(&mut self) {
-        let mut ready = std::mem::take(&mut self.ready);
+        std::mem::swap(&mut self.serving, &mut self.sockets.ready);
+        self.serving.reverse();
         let mut inbox = std::mem::take(&mut self.inbox);
         let mut used = 0;
-        for slot in ready.drain(..) {
-            let Some(Some(connection)) = self.connections.get_mut(slot) else {
+        while let Some(slot) = self.serving.pop() {
+            let Some(Some(connection)) = self.sockets.connections.get_mut(slot) else {
                 continue;
             };
             connection.is_ready = false;
@@ -266,9 +316,6 @@ impl EventLoop {
         }
         self.run_batch(&inbox);
         self.inbox = inbox;
-        if self.ready.is_empty() {
-            self.ready = ready;
-        }
     }
 
     /// Reads what a client sent behind the `used` bytes of the inbox and cuts it into requests.
@@ -313,6 +360,11 @@ impl EventLoop {
         }
         if cut.again && cut.rest < end {
             self.make_ready(slot);
+        }
+        if self.batch.runs_scripts() {
+            // A script may take long, and others are served meanwhile: none of them waits in the batch.
+            self.run_batch(inbox);
+            return 0;
         }
         end
     }
@@ -386,7 +438,7 @@ impl EventLoop {
     /// Reads from a client's socket; `None` if there is nothing, or an end, which is noted. A client
     /// that may have sent more is ready again.
     fn read(&mut self, slot: Slot, into: &mut [u8]) -> Option<usize> {
-        let connection = self.connections[slot].as_mut()?;
+        let connection = self.sockets.connections[slot].as_mut()?;
         let (room, read_closed) = (into.len(), connection.read_closed);
         let end = match connection.transport.read(into) {
             Ok(0) => "Client closed connection".to_string(),
@@ -422,11 +474,20 @@ impl EventLoop {
                 // This client may be among those, and is answered after it.
                 self.send_all(&mut outputs);
             }
+            let is_last = index + 1 == batch.regions();
+            let lends = is_last && batch.runs_scripts();
+            if lends {
+                self.send_all(&mut outputs);
+                self.lend_sockets();
+            }
             let mut next = 0;
             loop {
                 let from = self.reply.len();
                 self.reply.set_proto(self.server.clients.at(slot).proto);
                 let ran = batch.run(&mut self.server, buffer, &mut self.reply, index, next);
+                if lends {
+                    self.take_sockets_back();
+                }
                 if let (Ran::Whole, Some(error)) = (&ran, error) {
                     self.refuse(slot, error.reply(), &buffer[batch.uncut(index)]);
                 }
@@ -436,6 +497,9 @@ impl EventLoop {
                     Ran::UpTo(frame) => {
                         next = frame;
                         self.send_all(&mut outputs);
+                        if lends {
+                            self.lend_sockets();
+                        }
                     }
                     Ran::Postponed(unrun) => {
                         self.put_back(slot, &buffer[unrun]);
@@ -454,6 +518,16 @@ impl EventLoop {
         self.outputs = outputs;
         self.batch = batch;
         self.batch.clear();
+    }
+
+    /// Puts the sockets where the loop that serves while a script is busy finds them.
+    fn lend_sockets(&mut self) {
+        self.sockets.ready.append(&mut self.serving);
+        self.lent.replace(std::mem::take(&mut self.sockets));
+    }
+
+    fn take_sockets_back(&mut self) {
+        self.sockets = self.lent.take();
     }
 
     /// Answers bytes that are no request, and ends the connection.
@@ -542,7 +616,7 @@ impl EventLoop {
 
     /// Sends a part of the replies to a client; what its socket does not take is queued.
     fn send(&mut self, slot: Slot, from: usize, to: usize) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else {
+        let Some(Some(connection)) = self.sockets.connections.get_mut(slot) else {
             return;
         };
         let client = self.server.clients.at_mut(slot);
@@ -581,14 +655,18 @@ impl EventLoop {
             client.out.push(chunk);
         }
         limits::check_output(&mut self.server, slot);
-        if self.connections[slot].as_ref().is_some_and(|c| c.writable) || self.is_closing(slot) {
+        if self.sockets.connections[slot]
+            .as_ref()
+            .is_some_and(|c| c.writable)
+            || self.is_closing(slot)
+        {
             self.server.attend(slot);
         }
     }
 
     /// Sends what is queued for a client, until its socket is full.
     fn flush(&mut self, slot: Slot) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else {
+        let Some(Some(connection)) = self.sockets.connections.get_mut(slot) else {
             return;
         };
         let client = self.server.clients.at_mut(slot);
@@ -622,7 +700,12 @@ impl EventLoop {
             slots.sort_unstable();
             slots.dedup();
             for slot in slots {
-                if self.connections.get(slot).is_none_or(Option::is_none) {
+                if self
+                    .sockets
+                    .connections
+                    .get(slot)
+                    .is_none_or(Option::is_none)
+                {
                     continue;
                 }
                 if self.server.clients.at(slot).closing != Some(Closing::Now) {
@@ -631,6 +714,8 @@ impl EventLoop {
                 }
                 let client = self.server.clients.at(slot);
                 match client.closing {
+                    // Its script goes on without it.
+                    _ if client.unusual & unusual::SCRIPT != 0 => {}
                     Some(Closing::Now) => self.disconnect(slot),
                     Some(Closing::AfterReplies) if client.out.is_empty() => self.disconnect(slot),
                     _ => {}
@@ -660,20 +745,20 @@ impl EventLoop {
     }
 
     fn disconnect(&mut self, slot: Slot) {
-        self.connections[slot] = None;
+        self.sockets.connections[slot] = None;
         self.server.forget_client(slot);
     }
 
     /// Accepts what the listeners have; more than a share is left for the next iteration.
     fn accept(&mut self) {
-        let mut accepting = std::mem::take(&mut self.accepting);
+        let mut accepting = std::mem::take(&mut self.sockets.accepting);
         accepting.sort_unstable();
         accepting.dedup();
         for &index in &accepting {
             let mut left = ACCEPTS_MAX;
             loop {
                 if left == 0 {
-                    self.accepting.push(index);
+                    self.sockets.accepting.push(index);
                     break;
                 }
                 left -= 1;
@@ -706,22 +791,45 @@ impl EventLoop {
         }
         let client = self.server.add_client(transport.fd(), peer, local);
         if transport
-            .register(self.poll.registry(), Token(CONNECTIONS + client))
+            .register(self.poll.borrow().registry(), Token(CONNECTIONS + client))
             .is_err()
         {
             self.server.forget_client(client);
             return;
         }
-        if self.connections.len() <= client {
-            self.connections.resize_with(client + 1, || None);
+        if self.sockets.connections.len() <= client {
+            self.sockets.connections.resize_with(client + 1, || None);
         }
-        self.connections[client] = Some(Connection {
+        self.sockets.connections[client] = Some(Connection {
             transport,
             writable: true,
             read_closed: false,
             is_ready: false,
         });
     }
+}
+
+/// The function by which a script that has run for long has others served: an iteration of another loop, which has
+/// buffers of its own, over the sockets that were lent. The server is in its place meanwhile.
+fn pump(
+    poll: &Rc<RefCell<Poll>>,
+    listeners: &Rc<RefCell<Listeners>>,
+    lent: &Rc<RefCell<Sockets>>,
+) -> PumpFn {
+    let (poll, listeners, lent) = (poll.clone(), listeners.clone(), lent.clone());
+    let mut other = None;
+    Box::new(move |server| {
+        // Few servers ever come here, and only they pay for it.
+        let other = other.get_or_insert_with(|| {
+            let nobody = Server::new(Config::default(), &[], hash::process(), Rng::from_seed(0));
+            EventLoop::over(nobody, poll.clone(), listeners.clone(), Rc::default())
+        });
+        other.sockets = lent.take();
+        std::mem::swap(&mut other.server, server);
+        other.serve_while_busy();
+        std::mem::swap(&mut other.server, server);
+        lent.replace(std::mem::take(&mut other.sockets));
+    })
 }
 
 /// Makes room for `more` bytes, and as long as a request needs it for about as much again as there is.

@@ -18,6 +18,8 @@ pub enum ErrorReply {
     Text(String),
     /// A text that quotes what the client sent, which need not be UTF-8.
     Bytes(Vec<u8>),
+    /// The error of another command that was answered, and counted, before: a script passes it on.
+    Counted(Vec<u8>),
 }
 
 impl ErrorReply {
@@ -26,7 +28,7 @@ impl ErrorReply {
         match self {
             ErrorReply::Fixed(text) => text.as_bytes(),
             ErrorReply::Text(text) => text.as_bytes(),
-            ErrorReply::Bytes(text) => text,
+            ErrorReply::Bytes(text) | ErrorReply::Counted(text) => text,
         }
     }
 
@@ -112,6 +114,13 @@ pub const MISCONF_SAVE: ErrorReply = ErrorReply::Fixed(
 pub const BUSY_SCRIPT: ErrorReply = ErrorReply::Fixed(
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
 );
+/// A function runs for too long.
+pub const BUSY_FUNCTION: ErrorReply = ErrorReply::Fixed(
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
+);
+/// EVALSHA of a script that is not known.
+pub const NO_SCRIPT: ErrorReply =
+    ErrorReply::Fixed("NOSCRIPT No matching script. Please use EVAL.");
 /// The target key exists.
 pub const BUSY_KEY: ErrorReply = ErrorReply::Fixed("BUSYKEY Target key name already exists.");
 /// The client must authenticate first.

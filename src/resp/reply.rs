@@ -101,6 +101,12 @@ impl Reply {
         self.line(b'+', text.as_bytes());
     }
 
+    /// A simple string that need not be UTF-8.
+    pub fn status(&mut self, text: &[u8]) {
+        debug_assert!(!text.iter().any(|byte| matches!(byte, b'\r' | b'\n')));
+        self.line(b'+', text);
+    }
+
     /// `+OK`.
     #[inline]
     pub fn ok(&mut self) {

@@ -1,3 +1,9 @@
 //! The Lua engine: sandbox, conversions, libraries, functions.
 
+mod bytecode;
+mod cache;
+pub mod engine;
 pub mod lib;
+mod lua;
+mod pattern;
+mod random;

@@ -101,6 +101,8 @@ pub mod unusual {
     pub const REDIRECTED_TO: u32 = 1 << 5;
     /// It listens to channels or patterns.
     pub const SUBSCRIBED: u32 = 1 << 8;
+    /// A script of its runs.
+    pub const SCRIPT: u32 = 1 << 9;
 }
 
 /// The id of clients that are no connections.
@@ -257,13 +259,25 @@ impl Client {
     /// Whether nothing that it sends runs for now.
     #[inline]
     pub fn is_held(&self) -> bool {
-        self.postponed || self.parked.is_some()
+        self.postponed || self.parked.is_some() || self.is_in_script()
     }
 
     /// Whether it is inside MULTI.
     #[inline]
     pub fn is_in_multi(&self) -> bool {
         self.unusual & unusual::MULTI != 0
+    }
+
+    /// Whether its commands may wait: not inside a transaction or script.
+    #[inline]
+    pub fn may_wait(&self) -> bool {
+        self.unusual & (unusual::MULTI | unusual::SCRIPT) == 0
+    }
+
+    /// Whether its commands are those of a script.
+    #[inline]
+    pub fn is_in_script(&self) -> bool {
+        self.unusual & unusual::SCRIPT != 0
     }
 
     /// Whether it listens to channels or patterns.

@@ -57,6 +57,9 @@ pub const NOT_QUEUED: Flags = 1 << 20;
 /// Runs in a cluster as if ASKING had been sent before.
 pub const ASKING: Flags = 1 << 22;
 
+/// Runs scripts, or what may run some.
+pub const RUNS_SCRIPTS: Flags = 1 << 21;
+
 /// The flags that COMMAND INFO shows, in its order.
 pub const FLAG_NAMES: &[(Flags, &str)] = &[
     (WRITE, "write"),

@@ -105,6 +105,8 @@ pub struct DataCx<'a> {
     pub hashes: KeyHashes<'a>,
     /// Whether the client can be made to wait.
     pub may_wait: bool,
+    /// Whether a script runs the command.
+    pub in_script: bool,
 }
 
 /// What a change to a collection reaches beside it.

@@ -355,7 +355,9 @@ fn refuse(
 /// Writes an error reply and counts it.
 #[cold]
 fn answer_error(server: &mut Server, reply: &mut Reply, error: &ErrorReply) {
-    server.stats.count_error(error.code());
+    if !matches!(error, ErrorReply::Counted(_)) {
+        server.stats.count_error(error.code());
+    }
     reply.error(error);
 }
 

@@ -6,7 +6,8 @@ use crate::resp::request::Argv;
 use crate::server::client::{Slot, unusual as client_unusual};
 use crate::server::command::{self, Command};
 use crate::server::multi;
-use crate::server::registry::Resolved;
+use crate::server::registry::{CommandId, Resolved};
+use crate::server::scripting;
 use crate::server::state::Server;
 use crate::server::tracking;
 
@@ -28,6 +29,8 @@ pub mod unusual {
     pub const AOF_FAILED: u32 = 1 << 6;
     /// The last snapshot could not be written, and that matters.
     pub const SAVE_FAILED: u32 = 1 << 7;
+    /// A script has run for longer than `busy-reply-threshold`.
+    pub const BUSY: u32 = 1 << 8;
 }
 
 /// What becomes of a request.
@@ -82,7 +85,12 @@ fn look_closer(
     if client.is_in_multi() && command.flags & NO_MULTI != 0 {
         return Verdict::Reject(error::NOT_IN_MULTI);
     }
-    let (any_flags, all_flags) = multi::admission_flags(client, command);
+    let (any_flags, all_flags) = if command.flags & RUNS_SCRIPTS == 0 || multi::is_exec(command) {
+        multi::admission_flags(client, command)
+    } else {
+        let flags = scripting::admission_flags(server, command, argv);
+        (flags, flags)
+    };
     let queues = client.is_in_multi() && command.flags & NOT_QUEUED == 0;
     let is_monitor = client.unusual & client_unusual::MONITOR != 0;
     if is_monitor && any_flags & (WRITE | READONLY | MAY_REPLICATE) != 0 {
@@ -104,11 +112,53 @@ fn look_closer(
     if server.unusual & unusual::LOADING != 0 && all_flags & LOADING == 0 {
         return Verdict::Reject(error::LOADING);
     }
+    if server.unusual & unusual::BUSY != 0 && all_flags & ALLOW_BUSY == 0 {
+        let kind = server.scripting.running_mut().kind;
+        return Verdict::Reject(scripting::busy(kind));
+    }
     if server.unusual & unusual::PAUSED != 0 && server.pause.holds(any_flags, server.now_ms()) {
         tracking::put_off_request(server.clients.at_mut(slot));
         return Verdict::Postpone;
     }
     if queues { Verdict::Queue } else { Verdict::Run }
+}
+
+/// Admits a command of the running script, or says why not.
+#[inline]
+pub fn admit_in_script(server: &mut Server, argv: Argv<'_>) -> Result<CommandId, ErrorReply> {
+    const WRONG_ARITY: ErrorReply =
+        ErrorReply::Fixed("ERR Wrong number of args calling command from script");
+    let id = match server.commands.resolve(argv.at(0), argv.get(1)) {
+        Resolved::Found(id) => id,
+        Resolved::Bare(_) => return Err(WRONG_ARITY),
+        _ => return Err("ERR Unknown command called from script".into()),
+    };
+    let command = server.commands.get(id).command;
+    if !command.accepts(argv.len()) {
+        return Err(WRONG_ARITY);
+    }
+    if command.flags & command::NOSCRIPT != 0
+        && (!server.scripting.allows_all || command.group == command::Group::Scripting)
+    {
+        return Err("ERR This Redis command is not allowed from script".into());
+    }
+    let running = server.scripting.running_mut();
+    if running.read_only && command.flags & (command::WRITE | command::MAY_REPLICATE) != 0 {
+        return Err("ERR Write commands are not allowed from read-only scripts.".into());
+    }
+    // Half of what a script does is worse than none: what was begun is let go on.
+    if command.flags & (command::WRITE | command::DENYOOM) != 0 && !running.wrote {
+        let allows_oom = running.allow_oom;
+        let writes = command.flags & command::WRITE != 0;
+        if writes && let Some(refusal) = persistence_refusal(server) {
+            return Err(refusal);
+        }
+        if command.flags & command::DENYOOM != 0 && !allows_oom && !server.has_room() {
+            return Err(error::OOM);
+        }
+        server.scripting.running_mut().wrote = writes;
+    }
+    Ok(id)
 }
 
 /// A client that tracks is about to do something else.
@@ -127,6 +177,7 @@ fn make_room(server: &mut Server, reply: &mut Reply, slot: Slot) -> bool {
     // What is being loaded must fit.
     let limits = server.unusual & (unusual::MAXMEMORY | unusual::LOADING);
     let has_room = limits != unusual::MAXMEMORY || server.make_room();
+    server.had_room = has_room;
     if server.unusual & unusual::TRACKING_FULL != 0 {
         tracking::limit(server);
     }

@@ -2,6 +2,7 @@
 
 use crate::base::{alloc, sys};
 use crate::server::client::Client;
+use crate::server::scripting::Figures;
 use crate::server::state::Server;
 
 /// Amounts of memory at a moment, in bytes.
@@ -20,6 +21,8 @@ pub struct Breakdown {
     pub tables: Vec<(usize, usize)>,
     /// Keys in all databases.
     pub keys: usize,
+    /// What scripts and their interpreters take.
+    pub scripts: Figures,
     /// What the allocator says.
     pub allocator: alloc::Stats,
 }
@@ -40,6 +43,7 @@ impl Breakdown {
                 .map(|(index, db)| (index, db.table().bytes()))
                 .collect(),
             keys: server.keyspace.iter().map(|db| db.len()).sum(),
+            scripts: server.scripting.figures,
             allocator: alloc::stats(),
         }
     }
@@ -47,7 +51,8 @@ impl Breakdown {
     /// What is used beside keys and values.
     pub fn overhead(&self) -> usize {
         let tables: usize = self.tables.iter().map(|(_, bytes)| bytes).sum();
-        self.startup + self.clients + tables
+        let scripts = self.scripts.vms() + self.scripts.sources();
+        self.startup + self.clients + tables + scripts
     }
 
     /// What keys and values use.

@@ -34,6 +34,7 @@ pub mod propagate;
 pub mod pubsub;
 pub mod reactions;
 pub mod registry;
+pub mod scripting;
 pub mod shutdown;
 pub mod slowlog;
 pub mod snapshot;

@@ -10,13 +10,22 @@ use std::fmt::Write;
 #[cold]
 pub fn feed(server: &mut Server, slot: Slot, argv: Argv<'_>) {
     let client = server.clients.at(slot);
+    let from = client.peer.to_string();
+    send(server, client.db, &from, argv);
+}
+
+/// Shows a command that a script of `slot` has run to all monitors.
+#[cold]
+pub fn feed_from_script(server: &mut Server, slot: Slot, argv: Argv<'_>) {
+    send(server, server.clients.at(slot).db, "lua", argv);
+}
+
+fn send(server: &mut Server, db: usize, from: &str, argv: Argv<'_>) {
     let now_us = crate::base::clock::unix_us();
     let mut line = format!(
-        "+{}.{:06} [{} {}]",
+        "+{}.{:06} [{db} {from}]",
         now_us / 1_000_000,
         now_us % 1_000_000,
-        client.db,
-        client.peer
     );
     for arg in redacted(argv, |argv| argv.iter().map(<[u8]>::to_vec).collect()) {
         line.push(' ');

@@ -1,6 +1,6 @@
 //! The commands of a running server: lookup by name, renames, and what is counted for each.
 
-use crate::server::command::{Command, Container};
+use crate::server::command::{Command, Container, RUNS_SCRIPTS};
 use crate::server::histogram::Histogram;
 
 /// A command's number in the registry.
@@ -31,6 +31,8 @@ pub struct Registered {
     pub full_name: String,
     /// The first key argument, the last (negative: from the end) and the step; 0 if it has none.
     pub range: (i32, i32, i32),
+    /// Whether it runs scripts, or may.
+    pub runs_scripts: bool,
     /// The numbers of its subcommands.
     pub subcommands: Vec<CommandId>,
     /// What is counted for it.
@@ -101,6 +103,7 @@ impl Registry {
             parent,
             full_name,
             range: command.legacy_range(),
+            runs_scripts: command.flags & RUNS_SCRIPTS != 0,
             subcommands: Vec::new(),
             stats: CommandStats::default(),
         });

@@ -24,6 +24,7 @@ use crate::server::peers::Peers;
 use crate::server::propagate::CommandStream;
 use crate::server::pubsub::{self, PubSub};
 use crate::server::registry::Registry;
+use crate::server::scripting::Scripting;
 use crate::server::slowlog::{CommandLogs, Kind};
 use crate::server::snapshot::Snapshots;
 use crate::server::stats::Stats;
@@ -103,6 +104,8 @@ pub struct Server {
     pub latency: LatencyMonitor,
     /// What clients take, as far as that is limited.
     pub client_eviction: ClientEviction,
+    /// Whether there was room for data when the last request was admitted, if `maxmemory` is set.
+    pub had_room: bool,
     /// Whether keys are to be given up by the clock, because a command did not or must not.
     pub eviction_is_due: bool,
     /// Who listens to which channels.
@@ -115,6 +118,8 @@ pub struct Server {
     pub postponed: Vec<Slot>,
     /// Clients that wait for keys.
     pub blocked: Blocked,
+    /// Scripts.
+    pub scripting: Scripting,
     /// Who watches which keys.
     pub watchers: Watchers,
     /// Who is told of which changed keys.
@@ -216,12 +221,14 @@ impl Server {
             slowlog: CommandLogs::default(),
             latency: LatencyMonitor::default(),
             client_eviction: ClientEviction::default(),
+            had_room: true,
             eviction_is_due: false,
             pubsub: PubSub::default(),
             monitors: Vec::new(),
             attention: Vec::new(),
             postponed: Vec::new(),
             blocked: Blocked::default(),
+            scripting: Scripting::default(),
             watchers: Watchers::default(),
             tracking: AllTracking::default(),
             deliveries: Vec::new(),
@@ -366,7 +373,8 @@ impl Server {
             access: self.time.access,
             delete_expired: self.unusual & gate::unusual::PAUSED == 0,
             hashes,
-            may_wait: client.unusual & client::unusual::MULTI == 0,
+            may_wait: client.may_wait(),
+            in_script: client.is_in_script(),
         }
     }
 
@@ -445,6 +453,12 @@ impl Server {
     /// Says that the event loop must look after a client.
     pub fn attend(&mut self, slot: Slot) {
         self.attention.push(slot);
+    }
+
+    /// Whether there was room for data when the last request was admitted.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.unusual & gate::unusual::MAXMEMORY == 0 || self.had_room
     }
 
     /// Whether a client may run DEBUG or MODULE.

@@ -38,6 +38,8 @@ pub struct Stats {
     pub output_limit_disconnections: u64,
     /// Clients closed because all together took too much memory.
     pub evicted_clients: u64,
+    /// Scripts of EVAL forgotten because there were too many.
+    pub evicted_scripts: u64,
     /// Clients closed because their unfinished request grew too large.
     pub query_limit_disconnections: u64,
     /// Lookups.

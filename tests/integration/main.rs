@@ -21,5 +21,7 @@ mod process;
 mod protocol;
 mod pubsub;
 mod resp;
+mod script_attacks;
+mod scripting;
 mod stream;
 mod tracking;

@@ -76,6 +76,7 @@ mod tests {
             clients: 0,
             tables: Vec::new(),
             keys: 1,
+            scripts: Default::default(),
             allocator: Stats {
                 allocated: 100 * MIB,
                 active: 101 * MIB,

@@ -11,4 +11,4 @@ mod structure;
 #[cfg(test)]
 mod tests;
 
-pub use install::install;
+pub use install::{install, install_raw};

@@ -182,7 +182,7 @@ pub(super) fn stats(server: &Server, out: &mut Fields) {
     );
     out.add("evicted_keys", stats.keyspace.evicted);
     out.add("evicted_clients", stats.evicted_clients);
-    out.zeros(&["evicted_scripts"]);
+    out.add("evicted_scripts", stats.evicted_scripts);
     out.zeros(&[
         "total_eviction_exceeded_time",
         "current_eviction_exceeded_time",

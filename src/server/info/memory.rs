@@ -5,6 +5,7 @@ use crate::base::num::humanize_bytes;
 use crate::base::{alloc, sys};
 use crate::server::config::Choice;
 use crate::server::memory::Breakdown;
+use crate::server::scripting::Figures;
 use crate::server::state::Server;
 
 pub(super) fn memory(server: &Server, out: &mut Fields) {
@@ -30,18 +31,7 @@ pub(super) fn memory(server: &Server, out: &mut Fields) {
     out.add("allocator_resident", memory.allocator.resident);
     out.add("allocator_muzzy", memory.allocator.muzzy);
     amount(out, "total_system_memory", total_system as usize);
-    // There is no script engine yet.
-    out.zeros(&["used_memory_lua", "used_memory_vm_eval"]);
-    out.add("used_memory_lua_human", "0B");
-    out.zeros(&[
-        "used_memory_scripts_eval",
-        "number_of_cached_scripts",
-        "number_of_functions",
-    ]);
-    out.zeros(&["number_of_libraries", "used_memory_vm_functions"]);
-    amount(out, "used_memory_vm_total", 0);
-    out.add("used_memory_functions", 0);
-    amount(out, "used_memory_scripts", 0);
+    scripts(&server.scripting.figures, out);
     amount(out, "maxmemory", config.maxmemory as usize);
     out.add("maxmemory_policy", config.maxmemory_policy.name());
     for (name, (ratio, bytes)) in [
@@ -73,6 +63,19 @@ pub(super) fn memory(server: &Server, out: &mut Fields) {
         server.keyspace.lazyfree.pending(),
     );
     out.add("lazyfreed_objects", server.keyspace.lazyfree.freed());
+}
+
+fn scripts(figures: &Figures, out: &mut Fields) {
+    amount(out, "used_memory_lua", figures.vm_eval);
+    out.add("used_memory_vm_eval", figures.vm_eval);
+    out.add("used_memory_scripts_eval", figures.scripts);
+    out.add("number_of_cached_scripts", figures.scripts_count);
+    out.add("number_of_functions", figures.functions_count);
+    out.add("number_of_libraries", figures.libraries_count);
+    out.add("used_memory_vm_functions", figures.vm_functions);
+    amount(out, "used_memory_vm_total", figures.vms());
+    out.add("used_memory_functions", figures.libraries);
+    amount(out, "used_memory_scripts", figures.sources());
 }
 
 fn amount(out: &mut Fields, name: &str, bytes: usize) {
