@@ -13,43 +13,81 @@
 //! most 264. The format carries no length: whoever stores the bytes stores the original's beside them.
 //!
 //! Compressing remembers for every three bytes, by a hash, where they were last seen: one pass, linear
-//! time, a table on the stack.
+//! time, a table of 64 KiB. A [`Compressor`] keeps the table from one input to the next, which spares short
+//! ones the time to clear it.
 
 use std::fmt;
 
 /// Adds the compressed form of the input to `out`. False, with `out` as it was, if that would not save at
 /// least 4 bytes, or if the input is longer than 32 bits can say.
 pub fn compress(input: &[u8], out: &mut Vec<u8>) -> bool {
-    if input.len() <= SAVED_MIN || u32::try_from(input.len()).is_err() {
-        return false;
-    }
-    let before = out.len();
-    let out_max = before + input.len() - SAVED_MIN;
-    // Where three bytes of this hash were last seen, plus one.
-    let mut seen = [0u32; 1 << HASH_BITS];
-    let (mut at, mut run_start) = (0, 0);
-    while let Some(three) = input.get(at..).and_then(|rest| rest.first_chunk()) {
-        let last = std::mem::replace(&mut seen[hash(three)], at as u32 + 1) as usize;
-        let back = (at + 1).wrapping_sub(last);
-        if last == 0 || back > BACK_MAX || input[last - 1..last + 2] != *three {
-            at += 1;
-            continue;
+    Compressor::default().compress(input, out)
+}
+
+/// What compresses many inputs, each alone.
+pub struct Compressor {
+    /// Where three bytes of a hash were last seen, plus one and `base`. What is not above `base` is of an
+    /// earlier input.
+    seen: [u32; 1 << HASH_BITS],
+    base: u32,
+}
+
+impl Default for Compressor {
+    fn default() -> Self {
+        Compressor {
+            seen: [0; 1 << HASH_BITS],
+            base: 0,
         }
-        let len = match_len(input, last - 1, at);
-        // What the run before it takes can only be too much if nothing was found for long.
-        if !write_run(&input[run_start..at], out, out_max) {
-            break;
+    }
+}
+
+impl Compressor {
+    /// See [`compress`].
+    pub fn compress(&mut self, input: &[u8], out: &mut Vec<u8>) -> bool {
+        let len = match u32::try_from(input.len()) {
+            Ok(len) if input.len() > SAVED_MIN => len,
+            _ => return false,
+        };
+        if self.base.checked_add(len).is_none() {
+            *self = Compressor::default();
         }
-        write_reference(back, len, out);
-        remember(&mut seen, input, at, len);
-        at += len;
-        run_start = at;
+        let is_smaller = self.compress_from(self.base, input, out);
+        self.base = self.base.saturating_add(len);
+        is_smaller
     }
-    if !write_run(&input[run_start..], out, out_max) || out.len() > out_max {
-        out.truncate(before);
-        return false;
+
+    fn compress_from(&mut self, base: u32, input: &[u8], out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        let out_max = before + input.len() - SAVED_MIN;
+        // Of a short input only a part of the table is used, which stays in the nearest cache.
+        let shift = 32 - (input.len().ilog2() + 2).clamp(HASH_BITS_MIN, HASH_BITS);
+        let seen = &mut self.seen;
+        let (mut at, mut run_start) = (0, 0);
+        while let Some(three) = input.get(at..).and_then(|rest| rest.first_chunk()) {
+            let place = &mut seen[hash(three, shift)];
+            let last = place.saturating_sub(base) as usize;
+            *place = base + at as u32 + 1;
+            let back = (at + 1).wrapping_sub(last);
+            if last == 0 || back > BACK_MAX || input[last - 1..last + 2] != *three {
+                at += 1;
+                continue;
+            }
+            let len = match_len(input, last - 1, at);
+            // What the run before it takes can only be too much if nothing was found for long.
+            if !write_run(&input[run_start..at], out, out_max) {
+                break;
+            }
+            write_reference(back, len, out);
+            remember(seen, input, base, shift, at, len);
+            at += len;
+            run_start = at;
+        }
+        if !write_run(&input[run_start..], out, out_max) || out.len() > out_max {
+            out.truncate(before);
+            return false;
+        }
+        true
     }
-    true
 }
 
 /// The original, of exactly so many bytes.
@@ -145,11 +183,12 @@ const REFERENCE_MAX: usize = LONG_MIN + 255;
 const LONG_MIN: usize = 9;
 /// Twice as many places as a reference can reach, so that few are lost to others.
 const HASH_BITS: u32 = 14;
+const HASH_BITS_MIN: u32 = 8;
 
 #[inline]
-fn hash(three: &[u8; 3]) -> usize {
+fn hash(three: &[u8; 3], shift: u32) -> usize {
     let word = u32::from_le_bytes([three[0], three[1], three[2], 0]);
-    (word.wrapping_mul(0x9e37_79b1) >> (32 - HASH_BITS)) as usize
+    (word.wrapping_mul(0x9e37_79b1) >> shift) as usize & ((1 << HASH_BITS) - 1)
 }
 
 /// How far the bytes from `from` and from `at` on are the same, at most what one reference repeats.
@@ -183,10 +222,17 @@ fn write_reference(back: usize, len: usize, out: &mut Vec<u8>) {
 
 /// Notes the last places within a match: what follows it often repeats from there.
 #[inline]
-fn remember(seen: &mut [u32], input: &[u8], at: usize, len: usize) {
+fn remember(
+    seen: &mut [u32; 1 << HASH_BITS],
+    input: &[u8],
+    base: u32,
+    shift: u32,
+    at: usize,
+    len: usize,
+) {
     for place in at + len - 2..at + len {
         if let Some(three) = input[place..].first_chunk() {
-            seen[hash(three)] = place as u32 + 1;
+            seen[hash(three, shift)] = base + place as u32 + 1;
         }
     }
 }
@@ -250,6 +296,27 @@ mod tests {
             assert_eq!(out, b"before");
         }
         assert!(out.starts_with(b"before"));
+    }
+
+    #[test]
+    fn one_input_does_not_show_in_the_next() {
+        let mut compressor = Compressor::default();
+        let texts = [
+            "abcabcabcabcabcabc",
+            "xyzabcabcabcabcabc",
+            &"cab".repeat(3_000),
+        ];
+        for round in 0..100 {
+            if round == 50 {
+                compressor.base = u32::MAX - 9_020;
+            }
+            for text in texts {
+                let mut out = Vec::new();
+                assert!(compressor.compress(text.as_bytes(), &mut out));
+                let back = decompress(&out, text.len());
+                assert_eq!(back.as_deref(), Ok(text.as_bytes()), "round {round}");
+            }
+        }
     }
 
     #[test]

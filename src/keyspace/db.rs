@@ -310,6 +310,11 @@ impl Db {
         self.table.for_each(|e| visit(EntryRef::new(e)));
     }
 
+    /// All entries, in the order of their buckets; those to come are prefetched.
+    pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        self.table.iter().map(EntryRef::new)
+    }
+
     /// Shows the entries of one bucket.
     pub(super) fn visit_bucket(&self, index: usize, mut visit: impl FnMut(EntryRef<'_>)) {
         self.table.visit_bucket(index, |e| visit(EntryRef::new(e)));

@@ -304,6 +304,7 @@ impl Snapshot {
             access: server.access_clock().new_entry(),
             lfu: server.config.is_lfu(),
             size_hint: Some(bytes),
+            check_crc: server.config.rdbchecksum,
         };
         Snapshot {
             loader: Loader::new(file, options),

@@ -310,7 +310,6 @@ pub fn write_snapshot<W: Write>(
         version: version.expect("every name of rdb-version is a version"),
         compress: config.rdbcompression,
         checksum: config.rdbchecksum,
-        now_ms: clock::unix_us() / 1000,
         access,
         aux: &aux,
         functions: &server.snapshots.functions,

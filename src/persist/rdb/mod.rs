@@ -7,14 +7,22 @@
 //! - `payload.rs` is a value alone, as DUMP and RESTORE exchange it.
 //! - `error.rs` is what goes wrong.
 
+mod decode;
+mod encode;
 mod error;
 mod format;
+mod input;
 mod load;
 mod payload;
 mod save;
+mod sink;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use self::error::{LoadError, RestoreError, SaveError};
 pub use self::format::Version;
 pub use self::load::{Limits, LoadOptions, Loaded, Loader, Step};
-pub use self::payload::{RestoreOptions, Restored, dump, restore};
+pub use self::payload::{RestoreOptions, dump, restore};
 pub use self::save::{AccessHints, Progress, SaveOptions, Saved, save};

@@ -1,8 +1,10 @@
 //! Writes a keyspace as a snapshot.
 
+use super::encode::{self, lack};
 use super::error::SaveError;
-use super::format::Version;
-use crate::keyspace::Keyspace;
+use super::format::{Version, opcode};
+use super::sink::Sink;
+use crate::keyspace::{Db, Keyspace};
 use std::io::Write;
 
 /// How a snapshot is written.
@@ -14,8 +16,6 @@ pub struct SaveOptions<'a> {
     pub compress: bool,
     /// Whether it ends in a checksum (`rdbchecksum`).
     pub checksum: bool,
-    /// The time, in milliseconds of the Unix clock.
-    pub now_ms: i64,
     /// What is said of the use of keys.
     pub access: AccessHints,
     /// Names and values to begin with: what wrote it, when, its place in a replication stream.
@@ -58,10 +58,84 @@ pub struct Saved {
 ///
 /// A version that cannot hold the data is found out before anything is written. The writer is not flushed.
 pub fn save<W: Write>(
-    _keyspace: &Keyspace,
-    _out: &mut W,
-    _options: &SaveOptions<'_>,
-    _progress: &mut dyn FnMut(Progress),
+    keyspace: &Keyspace,
+    out: &mut W,
+    options: &SaveOptions<'_>,
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<Saved, SaveError> {
-    Err(SaveError::Io(std::io::ErrorKind::Unsupported.into()))
+    let version = choose(keyspace, options.version)?;
+    let mut sink = Sink::new(Some(out), options.checksum, options.compress, progress);
+    sink.raw(version.magic());
+    for (name, value) in options.aux {
+        sink.byte(opcode::AUX);
+        sink.string(name.as_bytes());
+        sink.string(value.as_bytes());
+    }
+    for source in options.functions {
+        sink.byte(opcode::FUNCTION);
+        sink.string(source);
+    }
+    for (index, db) in keyspace.iter().enumerate() {
+        if !db.is_empty() {
+            write_db(&mut sink, index, db, version, options);
+        }
+    }
+    sink.byte(opcode::END);
+    let keys = sink.keys;
+    let bytes = sink.finish()?;
+    Ok(Saved { keys, bytes })
+}
+
+/// The version to write: the one that was asked for if it can hold the data, or the lowest that can.
+fn choose(keyspace: &Keyspace, version: Version) -> Result<Version, SaveError> {
+    let is_expiring = keyspace.iter().any(|db| db.volatile_hashes() > 0);
+    match version {
+        Version::Auto if is_expiring => Ok(Version::V12),
+        Version::Auto => Ok(Version::V10),
+        version if is_expiring && !version.has_field_expiry() => {
+            let mut entries = keyspace.iter().enumerate().flat_map(|(index, db)| {
+                let entries = db.iter();
+                entries.filter_map(move |entry| Some((index, entry, lack(entry, version)?)))
+            });
+            let (db, entry, why) = entries.next().expect("a hash with fields that expire");
+            let key = entry.key().into();
+            Err(SaveError::Unrepresentable { db, key, why })
+        }
+        version => Ok(version),
+    }
+}
+
+fn write_db(
+    sink: &mut Sink<'_>,
+    index: usize,
+    db: &Db,
+    version: Version,
+    options: &SaveOptions<'_>,
+) {
+    sink.byte(opcode::SELECT);
+    sink.len(index as u64);
+    sink.byte(opcode::RESIZE);
+    sink.len(db.len() as u64);
+    sink.len(db.volatile() as u64);
+    for entry in db.iter() {
+        if let Some(at) = entry.expiry() {
+            sink.byte(opcode::EXPIRY_MS);
+            sink.time_ms(at);
+        }
+        match options.access {
+            AccessHints::None => {}
+            AccessHints::Idle(now) => {
+                sink.byte(opcode::IDLE);
+                sink.len(u64::from(now.wrapping_sub(entry.access()) & 0xff_ffff));
+            }
+            AccessHints::Frequency => sink.raw(&[opcode::FREQUENCY, entry.access() as u8]),
+        }
+        sink.byte(encode::kind_of(entry, version));
+        sink.string(entry.key());
+        encode::value(sink, entry, version);
+        sink.keys += 1;
+        if sink.has_failed() {
+            return;
+        }
+    }
 }

@@ -1,0 +1,224 @@
+//! Packed collections: checked, and kept as they are unless the limits ask for a big one.
+
+use super::super::input::{Blob, Fault};
+use super::super::load::Limits;
+use super::{exact, fields_of, keep};
+use crate::base::hash;
+use crate::base::num::parse_f64;
+use crate::data::fields::Fields;
+use crate::data::intset::IntSet;
+use crate::data::listpack::{Item, Listpack, ListpackBuf, Needle};
+use crate::data::members::Members;
+use crate::data::quicklist::QuickList;
+use crate::keyspace::value::{Big, Collection, NewValue, Packing, Stored};
+use crate::keyspace::zset::Zset;
+
+/// The listpack in bytes from anywhere.
+pub fn check(bytes: &[u8]) -> Result<Listpack<'_>, Fault> {
+    Listpack::check(bytes).map_err(|fault| Fault::Described(fault.to_string().into()))
+}
+
+/// A list in one listpack.
+pub fn list<'a>(pack: ListpackBuf, limits: &Limits) -> Result<NewValue<'a>, Fault> {
+    single_node(Blob::Long(pack.into_vec()), limits)
+}
+
+/// A list whose only node is a listpack.
+pub fn single_node<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
+    let pack = check(blob.as_slice())?;
+    let (bytes, count) = (pack.bytes().len(), pack.len());
+    if count == 0 {
+        return Err(Fault::Empty);
+    }
+    let options = limits.list;
+    if options.fill.fits_listpack(bytes, count, false) {
+        return Ok(keep(Packing::List, blob));
+    }
+    let node = ListpackBuf::from_vec_trusted(exact(blob.into_vec()));
+    let list = QuickList::from_listpack(node, options);
+    Ok(NewValue::Big(Big::List(Box::new(list))))
+}
+
+/// A set in an intset.
+pub fn ints<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
+    let ints = IntSet::check(blob.as_slice())
+        .map_err(|fault| Fault::Described(format!("{fault}").into()))?;
+    if ints.is_empty() {
+        return Err(Fault::Corrupt("Intset integrity check failed."));
+    }
+    if ints.len() <= limits.set.intset_entries {
+        return Ok(keep(Packing::Ints, blob));
+    }
+    let mut members = Members::new(hash::process());
+    members.reserve(ints.len());
+    for value in ints.iter() {
+        members.insert(itoa::Buffer::new().format(value).as_bytes());
+    }
+    Ok(NewValue::Big(Big::Set(Box::new(members))))
+}
+
+/// A set in a listpack.
+pub fn set<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
+    const DOUBLE: Fault = Fault::Corrupt("Duplicate set members detected");
+    let pack = check(blob.as_slice())?;
+    let count = pack.len();
+    if count == 0 {
+        return Err(Fault::Empty);
+    }
+    if count <= limits.set.listpack_entries {
+        return if is_distinct(pack, count, 1) {
+            Ok(keep(Packing::Set, blob))
+        } else {
+            Err(DOUBLE)
+        };
+    }
+    let mut members = Members::new(hash::process());
+    members.reserve(count);
+    for item in pack.iter() {
+        if !members.insert(item.bytes(&mut itoa::Buffer::new())) {
+            return Err(DOUBLE);
+        }
+    }
+    Ok(NewValue::Big(Big::Set(Box::new(members))))
+}
+
+/// A hash in a listpack.
+pub fn hash<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
+    let pack = check(blob.as_slice())?;
+    let count = count_of(pack, 2)?;
+    if count > limits.hash.entries_max {
+        return Ok(NewValue::Big(Big::Hash(Box::new(fields_of(pack)?))));
+    }
+    if !is_distinct(pack, count, 2) {
+        return Err(Fault::Corrupt("Duplicate hash fields detected"));
+    }
+    Ok(keep(Packing::Hash, blob))
+}
+
+/// A hash that was in no listpack before, so that the lengths of its fields and values count too.
+pub fn hash_of_any_length<'a>(pack: ListpackBuf, limits: &Limits) -> Result<NewValue<'a>, Fault> {
+    let read = pack.as_ref();
+    if read.iter().any(|item| item.len() > limits.hash.value_max) {
+        count_of(read, 2)?;
+        return Ok(NewValue::Big(Big::Hash(Box::new(fields_of(read)?))));
+    }
+    hash(Blob::Long(pack.into_vec()), limits)
+}
+
+/// A hash in a listpack of fields, values, and times of expiry, 0 for none.
+pub fn expiring_hash<'a>(blob: Blob<'a>) -> Result<NewValue<'a>, Fault> {
+    let pack = check(blob.as_slice())?;
+    let count = count_of(pack, 3)?;
+    let mut fields = Fields::new(hash::process());
+    fields.reserve(count);
+    let mut items = pack.iter();
+    while let (Some(field), Some(value), Some(time)) = (items.next(), items.next(), items.next()) {
+        let (mut field_digits, mut digits) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let field = field.bytes(&mut field_digits);
+        let Some(expiry_ms) = time.integer() else {
+            return Err(Fault::Corrupt("a field's time of expiry that is no number"));
+        };
+        if !fields.set(field, value.bytes(&mut digits)) {
+            return Err(Fault::Corrupt("Duplicate hash fields detected"));
+        }
+        if expiry_ms != 0 {
+            fields.set_expiry(field, Some(expiry_ms));
+        }
+    }
+    Ok(NewValue::Big(Big::Hash(Box::new(fields))))
+}
+
+/// A sorted set in a listpack.
+pub fn zset<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
+    const DOUBLE: Fault = Fault::Corrupt("Duplicate zset fields detected");
+    let pack = check(blob.as_slice())?;
+    let count = count_of(pack, 2)?;
+    let is_sorted = check_scores(pack)?;
+    if is_sorted && count as u64 <= limits.zset.entries {
+        return if is_distinct(pack, count, 2) {
+            Ok(keep(Packing::Zset, blob))
+        } else {
+            Err(DOUBLE)
+        };
+    }
+    let mut zset = Zset::new_in(Vec::new());
+    if count as u64 > limits.zset.entries {
+        zset.expand();
+    }
+    let mut items = pack.iter();
+    while let (Some(member), Some(score)) = (items.next(), items.next()) {
+        let score = score_of(score).expect("scores were checked");
+        let member = member.bytes(&mut itoa::Buffer::new()).to_vec();
+        if zset.insert(&member, score, limits.zset).is_some() {
+            return Err(DOUBLE);
+        }
+    }
+    Ok(match zset.into_stored() {
+        Stored::Packed(packing, bytes) => keep(packing, Blob::Long(bytes)),
+        Stored::Big(big) => NewValue::Big(big),
+    })
+}
+
+/// How many members or fields there are, with so many elements each.
+fn count_of(pack: Listpack<'_>, each: usize) -> Result<usize, Fault> {
+    match pack.len() {
+        0 => Err(Fault::Empty),
+        elements if elements.is_multiple_of(each) => Ok(elements / each),
+        _ => Err(Fault::Corrupt("a listpack with an element too few")),
+    }
+}
+
+/// Whether the first one of so many elements each time is another one each time.
+fn is_distinct(pack: Listpack<'_>, count: usize, step: usize) -> bool {
+    /// Up to how many are compared each with each.
+    const FEW: usize = 16;
+    if count > FEW {
+        let hasher = hash::process();
+        let items = pack.iter().step_by(step);
+        let mut hashes: Vec<u64> = items
+            .map(|item| hasher.hash(item.bytes(&mut itoa::Buffer::new())))
+            .collect();
+        hashes.sort_unstable();
+        // Two that are not the same share 64 bits of a keyed hash once in an age.
+        return hashes.is_sorted_by(|a, b| a < b);
+    }
+    let mut items = pack.iter();
+    while let Some(item) = items.next() {
+        if step == 2 {
+            items.next();
+        }
+        let mut digits = itoa::Buffer::new();
+        let needle = Needle::new(item.bytes(&mut digits));
+        if let Some(rest) = items.front()
+            && pack.find(rest, &needle, step).is_some()
+        {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether members are in order; an error if a score is no number.
+fn check_scores(pack: Listpack<'_>) -> Result<bool, Fault> {
+    let mut items = pack.iter();
+    let mut before: Option<(Item<'_>, f64)> = None;
+    let mut is_sorted = true;
+    while let (Some(member), Some(score)) = (items.next(), items.next()) {
+        let score = score_of(score).ok_or(Fault::Corrupt("a score that is no number"))?;
+        if let Some((previous, lower)) = before {
+            is_sorted &= lower < score
+                || lower == score
+                    && previous.bytes(&mut itoa::Buffer::new())
+                        < member.bytes(&mut itoa::Buffer::new());
+        }
+        before = Some((member, score));
+    }
+    Ok(is_sorted)
+}
+
+fn score_of(item: Item<'_>) -> Option<f64> {
+    match item {
+        Item::Int(score) => Some(score as f64),
+        Item::Bytes(text) => parse_f64(text).filter(|score| !score.is_nan()),
+    }
+}
