@@ -13,6 +13,7 @@ mod draws;
 mod expire;
 mod families;
 mod flush;
+mod functions;
 mod generic;
 mod geo;
 mod hash;

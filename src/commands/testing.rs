@@ -40,7 +40,12 @@ impl Session {
     /// line end.
     pub fn run(&mut self, words: &str) -> String {
         let words: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
-        let argv = OwnedArgv::from_slices(&words);
+        self.run_words(&words)
+    }
+
+    /// The same for words that may hold spaces.
+    pub fn run_words(&mut self, words: &[&[u8]]) -> String {
+        let argv = OwnedArgv::from_slices(words);
         let mut reply = Reply::new();
         let resolved = self
             .server

@@ -41,9 +41,11 @@
 mod api;
 mod call;
 mod convert;
+mod functions;
 mod sandbox;
 mod strings;
 
+pub use self::functions::Registered;
 use super::random::Random;
 use crate::resp::error::Outcome;
 use crate::resp::reply::{Proto, Reply};
@@ -74,6 +76,13 @@ const ENVIRONMENT: c_int = 5;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FunctionRef(c_int);
 
+impl FunctionRef {
+    /// A function that a library has registered.
+    pub fn of_handle(handle: i32) -> FunctionRef {
+        FunctionRef(handle)
+    }
+}
+
 /// How a function gets its keys and arguments.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Passing {
@@ -96,6 +105,10 @@ struct Inner {
     bytes_max: usize,
     /// The script that runs.
     run: *mut Run,
+    /// The library that is being loaded.
+    load: *mut functions::Load,
+    /// The globals that it finds, by their number in the registry; 0 before they are first needed.
+    load_globals: c_int,
     /// The arguments of the command that a script runs.
     argv: Vec<u8>,
     spans: Vec<Span>,
@@ -125,6 +138,8 @@ impl Vm {
             bytes: 0,
             bytes_max: usize::MAX,
             run: ptr::null_mut(),
+            load: ptr::null_mut(),
+            load_globals: 0,
             argv: Vec::new(),
             spans: Vec::new(),
             reply: Reply::new(),
@@ -304,7 +319,8 @@ unsafe extern "C-unwind" fn hook(state: *mut lua_State, _: *mut lua_Debug) {
 unsafe fn is_to_end(inner: *mut Inner) -> bool {
     let run = (*inner).run;
     if run.is_null() {
-        return false;
+        let load = (*inner).load;
+        return !load.is_null() && (*load).is_late();
     }
     if !(*run).killed {
         (*run).killed = scripting::interrupt(&mut *(*run).server, &(*run).began, (*run).request);

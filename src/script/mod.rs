@@ -2,6 +2,7 @@
 
 mod cache;
 pub mod engine;
+pub mod functions;
 pub mod lib;
 mod lua;
 mod pattern;

@@ -11,6 +11,7 @@ use crate::keyspace::{hash, set, zset};
 use crate::persist::rdb::{self, LoadError, LoadOptions, Loaded, Loader};
 use crate::server::aof;
 use crate::server::config::Config;
+use crate::server::functions::{self, Existing};
 use crate::server::gate;
 use crate::server::propagate;
 use crate::server::state::{Server, Shutdown};
@@ -343,6 +344,17 @@ impl Snapshot {
         server.snapshots.memory_when_written = number("used-mem").unwrap_or(0);
         self.is_introduced = true;
     }
+
+    /// Compiles the libraries that were read.
+    fn load_functions(&self, server: &mut Server) -> Result<(), Failed> {
+        let loaded = functions::load_all(server, self.loader.functions(), Existing::Stays);
+        loaded.map_err(|refusal| {
+            let text = refusal.to_string();
+            let reason = text.strip_prefix("ERR ").unwrap_or(&text);
+            tracing::warn!("Failed loading library, {reason}");
+            Failed
+        })
+    }
 }
 
 impl Source for Snapshot {
@@ -359,7 +371,8 @@ impl Source for Snapshot {
         match outcome {
             Ok(rdb::Step::More) => Ok(Progress::More),
             Ok(rdb::Step::Done(loaded)) => {
-                note_loaded(server, loaded, self.loader.functions());
+                note_loaded(server, loaded);
+                self.load_functions(server)?;
                 Ok(Progress::Done)
             }
             Err(e) => {
@@ -378,7 +391,7 @@ impl Source for Snapshot {
     }
 }
 
-fn note_loaded(server: &mut Server, loaded: Loaded, functions: &[Box<[u8]>]) {
+fn note_loaded(server: &mut Server, loaded: Loaded) {
     tracing::info!(
         "Done loading RDB, keys loaded: {}, keys expired: {}.",
         loaded.keys,
@@ -386,7 +399,6 @@ fn note_loaded(server: &mut Server, loaded: Loaded, functions: &[Box<[u8]>]) {
     );
     server.snapshots.loaded = loaded.keys;
     server.snapshots.loaded_expired = loaded.expired;
-    server.snapshots.functions = functions.to_vec();
 }
 
 fn log_bad(error: &LoadError) {

@@ -5,12 +5,14 @@
 //! - `load.rs` reads a snapshot step by step; `decode.rs` and what is below it one value of any type that
 //!   was ever written; `input.rs` is what they read from.
 //! - `payload.rs` is a value alone, as DUMP and RESTORE exchange it.
+//! - `functions.rs` is libraries of functions alone, as FUNCTION DUMP and RESTORE exchange them.
 //! - `error.rs` is what goes wrong.
 
 mod decode;
 mod encode;
 mod error;
 mod format;
+mod functions;
 mod input;
 mod load;
 mod payload;
@@ -23,6 +25,7 @@ mod tests;
 
 pub use self::error::{LoadError, RestoreError, SaveError};
 pub use self::format::Version;
+pub use self::functions::{LibrariesError, dump_libraries, restore_libraries};
 pub use self::load::{Limits, LoadOptions, Loaded, Loader, Step};
 pub use self::payload::{RestoreOptions, dump, restore};
 pub use self::save::{AccessHints, Progress, SaveOptions, Saved, save};

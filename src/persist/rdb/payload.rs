@@ -66,7 +66,7 @@ pub fn restore<T>(
 }
 
 /// The bytes of the value and the version.
-fn verify(payload: &[u8], check_crc: bool) -> Result<(&[u8], u32), RestoreError> {
+pub(super) fn verify(payload: &[u8], check_crc: bool) -> Result<(&[u8], u32), RestoreError> {
     const WRONG: RestoreError = RestoreError::BadChecksumOrVersion;
     let (body, footer) = payload.split_last_chunk::<FOOTER>().ok_or(WRONG)?;
     let [low, high, crc @ ..] = *footer;

@@ -338,7 +338,7 @@ fn write_file(
         .aof_timestamp_enabled
         .then_some(server.now_ms() / 1000);
     let options = dataset::Options { timestamp };
-    let functions = &server.snapshots.functions;
+    let functions = server.functions.sources();
     out.write_whole(path, reporter, |out, progress| {
         Ok(dataset::write(
             &server.keyspace,
