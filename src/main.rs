@@ -3,6 +3,7 @@
 use cinnabar::base::{clock, hash, rng::Rng, sys};
 use cinnabar::commands;
 use cinnabar::net::EventLoop;
+use cinnabar::script::functions;
 use cinnabar::server::aof;
 use cinnabar::server::apply::log_level;
 use cinnabar::server::args::{self, Invocation, Start};
@@ -171,6 +172,7 @@ fn serve(
         .map_err(|e| format!("Can't chdir to '{}': {e}", config.dir.to_text()))?;
     prepare_process(&mut config);
     let mut server = Server::new(config, commands::FAMILIES, hash::process(), Rng::from_os());
+    server.functions.load = Some(functions::load);
     server.config_file = loaded.file;
     server.name = given
         .first()

@@ -24,6 +24,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::hyperloglog::COMMANDS,
     super::transactions::COMMANDS,
     super::scripting::COMMANDS,
+    super::functions::COMMANDS,
     super::connection::COMMANDS,
     super::pubsub::COMMANDS,
     super::server::COMMANDS,

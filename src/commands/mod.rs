@@ -14,6 +14,7 @@ mod dump;
 mod expire;
 mod families;
 mod flush;
+mod functions;
 mod generic;
 mod geo;
 mod hash;

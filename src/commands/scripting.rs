@@ -11,12 +11,12 @@ use crate::server::monitor;
 use crate::server::scripting::Kind;
 
 const G: Group = Group::Scripting;
-const RUNS: Flags =
+pub(super) const RUNS: Flags =
     NOSCRIPT | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | STALE | RUNS_SCRIPTS;
-const RUNS_READING: Flags = (RUNS & !MAY_REPLICATE) | READONLY;
+pub(super) const RUNS_READING: Flags = (RUNS & !MAY_REPLICATE) | READONLY;
 
 /// The keys that a number before them counts.
-const COUNTED: KeySpec = KeySpec {
+pub(super) const COUNTED: KeySpec = KeySpec {
     begin: Begin::Index(2),
     find: Find::KeyNum {
         index: 0,
@@ -27,7 +27,7 @@ const COUNTED: KeySpec = KeySpec {
     notes: None,
 };
 
-const DEPENDS: &str = "Depends on the script that is executed.";
+pub(super) const DEPENDS: &str = "Depends on the script that is executed.";
 
 /// The family's table.
 #[rustfmt::skip]

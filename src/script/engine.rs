@@ -197,7 +197,7 @@ impl Engine {
 }
 
 /// The checks of a script that declares what it does.
-fn check_rules(server: &Server, flags: ScriptFlags, read_only: bool) -> Outcome {
+pub(super) fn check_rules(server: &Server, flags: ScriptFlags, read_only: bool) -> Outcome {
     if flags & UNDECLARED != 0 {
         return Ok(());
     }

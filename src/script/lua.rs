@@ -41,9 +41,11 @@
 mod api;
 mod call;
 mod convert;
+mod functions;
 mod sandbox;
 mod strings;
 
+pub use self::functions::Registered;
 use super::bytecode;
 use super::random::Random;
 use crate::resp::error::Outcome;
@@ -77,8 +79,18 @@ pub struct FunctionRef {
     /// Its number in the interpreter's registry.
     number: c_int,
     /// Where it finds globals: a place on the main stack. One that sets none finds them without the view that
-    /// protects them.
-    environment: c_int,
+    /// protects them. None if it stays with what it has.
+    environment: Option<c_int>,
+}
+
+impl FunctionRef {
+    /// A function that a library has registered.
+    pub fn of_handle(handle: i32) -> FunctionRef {
+        FunctionRef {
+            number: handle,
+            environment: None,
+        }
+    }
 }
 
 /// How a function gets its keys and arguments.
@@ -103,6 +115,10 @@ struct Inner {
     bytes_max: usize,
     /// The script that runs.
     run: *mut Run,
+    /// The library that is being loaded.
+    load: *mut functions::Load,
+    /// The globals that it finds, by their number in the registry; 0 before they are first needed.
+    load_globals: c_int,
     /// The arguments of the command that a script runs.
     argv: Vec<u8>,
     spans: Vec<Span>,
@@ -134,6 +150,8 @@ impl Vm {
             bytes: 0,
             bytes_max: usize::MAX,
             run: ptr::null_mut(),
+            load: ptr::null_mut(),
+            load_globals: 0,
             argv: Vec::new(),
             spans: Vec::new(),
             reply: Reply::new(),
@@ -178,7 +196,7 @@ impl Vm {
             };
             Ok(FunctionRef {
                 number: luaL_ref(state, LUA_REGISTRYINDEX),
-                environment: if sets_globals { ENVIRONMENT } else { GLOBALS },
+                environment: Some(if sets_globals { ENVIRONMENT } else { GLOBALS }),
             })
         }
     }
@@ -283,8 +301,10 @@ unsafe fn invoke(
     let passed = match passing {
         Passing::Globals => {
             // A script may have given itself another environment when it ran before.
-            lua_pushvalue(state, function.environment);
-            lua_setfenv(state, -2);
+            if let Some(environment) = function.environment {
+                lua_pushvalue(state, environment);
+                lua_setfenv(state, -2);
+            }
             fill(state, inner, KEYS, keys);
             fill(state, inner, ARGV, args);
             0
@@ -366,7 +386,8 @@ unsafe extern "C-unwind" fn hook(state: *mut lua_State, _: *mut lua_Debug) {
 unsafe fn is_to_end(inner: *mut Inner) -> bool {
     let run = (*inner).run;
     if run.is_null() {
-        return false;
+        let load = (*inner).load;
+        return !load.is_null() && (*load).is_late();
     }
     if !(*run).killed {
         (*run).killed = scripting::interrupt(&mut *(*run).server, &(*run).began, (*run).request);

@@ -3,6 +3,7 @@
 mod bytecode;
 mod cache;
 pub mod engine;
+pub mod functions;
 pub mod lib;
 mod lua;
 mod pattern;

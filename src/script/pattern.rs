@@ -511,7 +511,7 @@ mod tests {
 
     #[test]
     fn wrong_patterns() {
-        let check = |pattern: &str, text: &std::ffi::CStr| {
+        let check = |pattern: &str, text: &'static std::ffi::CStr| {
             assert_eq!(
                 find("aaaa", pattern),
                 Err(Stop::Malformed(text)),

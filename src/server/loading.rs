@@ -12,6 +12,7 @@ use crate::persist::rdb::{self, LoadError, LoadOptions, Loaded, Loader};
 use crate::server::aof;
 use crate::server::apply::plain;
 use crate::server::config::{Config, RdbVersionCheck};
+use crate::server::functions::{self, Existing};
 use crate::server::gate;
 use crate::server::propagate;
 use crate::server::state::{Server, Shutdown};
@@ -343,6 +344,17 @@ impl Snapshot {
         server.snapshots.memory_when_written = number("used-mem").unwrap_or(0);
         self.is_introduced = true;
     }
+
+    /// Compiles the libraries that were read.
+    fn load_functions(&self, server: &mut Server) -> Result<(), Failed> {
+        let loaded = functions::load_all(server, self.loader.functions(), Existing::Stays);
+        loaded.map_err(|refusal| {
+            let text = refusal.to_string();
+            let reason = text.strip_prefix("ERR ").unwrap_or(&text);
+            tracing::warn!("Failed loading library, {reason}");
+            Failed
+        })
+    }
 }
 
 /// How the configuration has a file of so many bytes read.
@@ -375,7 +387,8 @@ impl Source for Snapshot {
         match outcome {
             Ok(rdb::Step::More) => Ok(Progress::More),
             Ok(rdb::Step::Done(loaded)) => {
-                note_loaded(server, loaded, self.loader.functions());
+                note_loaded(server, loaded);
+                self.load_functions(server)?;
                 Ok(Progress::Done)
             }
             Err(e) => {
@@ -394,7 +407,7 @@ impl Source for Snapshot {
     }
 }
 
-fn note_loaded(server: &mut Server, loaded: Loaded, functions: &[Box<[u8]>]) {
+fn note_loaded(server: &mut Server, loaded: Loaded) {
     let (keys, expired) = (loaded.keys, loaded.expired);
     match loaded.empty {
         0 => tracing::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}."),
@@ -404,7 +417,6 @@ fn note_loaded(server: &mut Server, loaded: Loaded, functions: &[Box<[u8]>]) {
     }
     server.snapshots.loaded = loaded.keys;
     server.snapshots.loaded_expired = loaded.expired;
-    server.snapshots.functions = functions.to_vec();
 }
 
 fn log_bad(error: &LoadError) {

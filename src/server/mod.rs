@@ -15,6 +15,7 @@ pub mod crash;
 pub mod cron;
 pub mod cx;
 pub mod exec;
+pub mod functions;
 pub mod gate;
 pub mod histogram;
 pub mod info;

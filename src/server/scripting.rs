@@ -21,6 +21,7 @@ use crate::server::client::{Slot, unusual};
 use crate::server::command::{Command, DENYOOM, Flags, MAY_REPLICATE, STALE, WRITE};
 use crate::server::cx::KeyHashes;
 use crate::server::exec;
+use crate::server::functions;
 use crate::server::gate;
 use crate::server::monitor;
 use crate::server::propagate;
@@ -185,29 +186,33 @@ pub fn admission_flags(server: &Server, command: &Command, argv: Argv<'_>) -> Fl
     let Some(name) = argv.get(1) else {
         return command.flags;
     };
+    if command.name.starts_with("fcall") {
+        return functions::admission_flags(server, command.flags, name);
+    }
     let declared = if command.name.starts_with("evalsha") {
         let sha = sha::parse(name);
         sha.and_then(|sha| server.scripting.declared.get(&sha).copied())
     } else {
         shebang::parse(name).ok().map(|shebang| shebang.flags)
     };
-    let flags = command.flags;
     match declared {
-        None => flags,
-        Some(declared) if declared & UNDECLARED != 0 => flags,
-        Some(declared) => {
-            let is = |flag| declared & flag != 0;
-            let rest = flags & !(STALE | DENYOOM | WRITE | MAY_REPLICATE);
-            let needs_memory = if is(ALLOW_OOM | NO_WRITES) {
-                0
-            } else {
-                DENYOOM
-            };
-            let writes = if is(NO_WRITES) { 0 } else { WRITE };
-            let runs_stale = if is(ALLOW_STALE) { STALE } else { 0 };
-            rest | needs_memory | writes | runs_stale
-        }
+        Some(declared) if declared & UNDECLARED == 0 => declared_flags(command.flags, declared),
+        _ => command.flags,
     }
+}
+
+/// The flags of a command that runs a script which declares what it does.
+pub fn declared_flags(flags: Flags, declared: ScriptFlags) -> Flags {
+    let is = |flag| declared & flag != 0;
+    let rest = flags & !(STALE | DENYOOM | WRITE | MAY_REPLICATE);
+    let needs_memory = if is(ALLOW_OOM | NO_WRITES) {
+        0
+    } else {
+        DENYOOM
+    };
+    let writes = if is(NO_WRITES) { 0 } else { WRITE };
+    let runs_stale = if is(ALLOW_STALE) { STALE } else { 0 };
+    rest | needs_memory | writes | runs_stale
 }
 
 /// The refusal of a request while a script is busy.

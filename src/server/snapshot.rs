@@ -51,8 +51,6 @@ pub struct Snapshots {
     pub loaded_expired: u64,
     /// The memory that the data of the last snapshot took where it was written; 0 if that is not known.
     pub memory_when_written: i64,
-    /// The function libraries of the snapshot that was loaded, to be written back.
-    pub functions: Vec<Box<[u8]>>,
 }
 
 impl Snapshots {
@@ -70,7 +68,6 @@ impl Snapshots {
             loaded: 0,
             loaded_expired: 0,
             memory_when_written: 0,
-            functions: Vec::new(),
         }
     }
 }
@@ -320,7 +317,7 @@ pub fn write_snapshot<W: Write>(
         access,
         key_delay_us: u32::try_from(config.rdb_key_save_delay).unwrap_or(0),
         aux: &aux,
-        functions: &server.snapshots.functions,
+        functions: server.functions.sources(),
     };
     rdb::save(&server.keyspace, out, &options, &mut |p| progress(p.keys))
 }

@@ -15,6 +15,7 @@ use crate::server::client_info;
 use crate::server::command::Command;
 use crate::server::config::Config;
 use crate::server::cx::{AccessClock, DataCx, KeyHashes};
+use crate::server::functions::Functions;
 use crate::server::gate;
 use crate::server::latency::LatencyMonitor;
 use crate::server::loading::Loading;
@@ -120,6 +121,8 @@ pub struct Server {
     pub blocked: Blocked,
     /// Scripts.
     pub scripting: Scripting,
+    /// Libraries of functions.
+    pub functions: Functions,
     /// Who watches which keys.
     pub watchers: Watchers,
     /// Who is told of which changed keys.
@@ -229,6 +232,7 @@ impl Server {
             postponed: Vec::new(),
             blocked: Blocked::default(),
             scripting: Scripting::default(),
+            functions: Functions::default(),
             watchers: Watchers::default(),
             tracking: AllTracking::default(),
             deliveries: Vec::new(),

@@ -6,6 +6,7 @@ use crate::resp::error::{self, Outcome};
 use crate::resp::request::Argv;
 use crate::server::aof;
 use crate::server::cx::ServerCx;
+use crate::server::functions;
 use crate::server::loading;
 use crate::server::snapshot;
 
@@ -32,6 +33,7 @@ pub(super) fn reload(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     let snapshot = loading::open_to_reload(cx.server, merges).map_err(|_| FAILED)?;
     if empties {
         cx.data().empty_all(false);
+        functions::flush(cx.server);
         // Nobody is told: the data come back.
         cx.server.effects.dirty = 0;
     }
@@ -48,6 +50,7 @@ pub(super) fn load_aof(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     aof::flush_wholly(cx.server);
     let source = aof::load::source(cx.server).map_err(|_| FAILED)?;
     cx.data().empty_all(false);
+    functions::flush(cx.server);
     cx.server.effects.dirty = 0;
     loading::load_now(cx.server, source.into_iter().collect()).map_err(|_| FAILED)?;
     cx.server.dirty = 0;

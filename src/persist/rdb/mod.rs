@@ -6,6 +6,7 @@
 //!   was ever written; `input.rs` is what they read from.
 //! - `payload.rs` is a value alone, as DUMP and RESTORE exchange it.
 //! - `check.rs` reads a snapshot only to say what is in it, and whether it is sound.
+//! - `functions.rs` is libraries of functions alone, as FUNCTION DUMP and RESTORE exchange them.
 //! - `error.rs` is what goes wrong.
 
 mod check;
@@ -13,6 +14,7 @@ mod decode;
 mod encode;
 mod error;
 mod format;
+mod functions;
 #[cfg(test)]
 mod fuzz;
 mod input;
@@ -28,6 +30,7 @@ mod tests;
 pub use self::check::{CheckOptions, check};
 pub use self::error::{LoadError, RestoreError, SaveError};
 pub use self::format::Version;
+pub use self::functions::{LibrariesError, dump_libraries, restore_libraries};
 pub use self::load::{AuxField, Limits, LoadOptions, Loaded, Loader, Step};
 pub use self::payload::{RestoreOptions, dump, restore};
 pub use self::save::{AccessHints, Progress, SaveOptions, Saved, save};

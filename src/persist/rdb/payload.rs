@@ -51,7 +51,7 @@ pub fn restore<T>(
     options: &RestoreOptions,
     take: impl FnOnce(NewValue<'_>) -> T,
 ) -> Result<T, RestoreError> {
-    let (body, version) = verify(payload, options)?;
+    let (body, version) = verify(payload, options.check_crc, options.any_version)?;
     let mut none = io::empty();
     let mut input = Input::new(Window::of(body.to_vec()), &mut none);
     let mut scratch = Scratch::default();
@@ -69,18 +69,17 @@ pub fn restore<T>(
 }
 
 /// The bytes of the value and the version.
-fn verify<'a>(
-    payload: &'a [u8],
-    options: &RestoreOptions,
-) -> Result<(&'a [u8], u32), RestoreError> {
+pub(super) fn verify(
+    payload: &[u8],
+    check_crc: bool,
+    any_version: bool,
+) -> Result<(&[u8], u32), RestoreError> {
     const WRONG: RestoreError = RestoreError::BadChecksumOrVersion;
     let (body, footer) = payload.split_last_chunk::<FOOTER>().ok_or(WRONG)?;
     let [low, high, crc @ ..] = *footer;
     let version = u32::from(u16::from_le_bytes([low, high]));
     let summed = &payload[..body.len() + 2];
-    if !is_accepted(version, options.any_version)
-        || options.check_crc && crc64(summed) != u64::from_le_bytes(crc)
-    {
+    if !is_accepted(version, any_version) || check_crc && crc64(summed) != u64::from_le_bytes(crc) {
         return Err(WRONG);
     }
     Ok((body, version))

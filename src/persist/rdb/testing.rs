@@ -42,6 +42,7 @@ pub fn limits() -> Limits {
 /// Options to load with.
 pub fn load_options(size_hint: Option<u64>) -> LoadOptions {
     LoadOptions {
+        any_version: false,
         now_ms: 1_000_000,
         drop_expired: true,
         replaces: false,

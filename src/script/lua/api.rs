@@ -1,6 +1,6 @@
 //! The table `redis`, which is also `server`: what scripts can ask for beside commands.
 
-use super::{Inner, call, convert};
+use super::{Inner, call, convert, functions};
 use crate::resp::reply::Proto;
 use crate::server::scripting::{self, Kind, TO_AOF, TO_REPLICAS, sha};
 use crate::server::state::VERSION;
@@ -9,7 +9,7 @@ use std::ffi::{CStr, c_int};
 
 type Function = unsafe extern "C-unwind" fn(*mut lua_State) -> c_int;
 
-/// Its functions that functions of libraries find too.
+/// Its functions.
 const FUNCTIONS: &[(&CStr, Function)] = &[
     (c"acl_check_cmd", acl_check_cmd),
     (c"breakpoint", breakpoint),
@@ -37,6 +37,15 @@ const NUMBERS: &[(&CStr, u32)] = &[
     (c"REPL_ALL", (TO_AOF | TO_REPLICAS) as u32),
 ];
 
+/// Its functions while a library is loaded.
+const LOAD_FUNCTIONS: &[(&CStr, Function)] = &[
+    (c"log", write_log),
+    (c"register_function", functions::register_function),
+];
+
+/// The first of the numbers, which a library finds too while it is loaded.
+const LOG_LEVELS: usize = 4;
+
 /// Pushes the table.
 pub(super) unsafe fn push_table(state: *mut lua_State) {
     lua_createtable(state, 0, 32);
@@ -44,10 +53,31 @@ pub(super) unsafe fn push_table(state: *mut lua_State) {
         lua_pushcfunction(state, *function);
         lua_setfield(state, -2, name.as_ptr());
     }
-    for (name, number) in NUMBERS {
+    push_numbers(state, NUMBERS);
+    push_versions(state);
+}
+
+/// Pushes the table that a library finds while it is loaded.
+pub(super) unsafe fn push_load_table(state: *mut lua_State) {
+    lua_createtable(state, 0, 16);
+    for (name, function) in LOAD_FUNCTIONS {
+        lua_pushcfunction(state, *function);
+        lua_setfield(state, -2, name.as_ptr());
+    }
+    push_numbers(state, &NUMBERS[..LOG_LEVELS]);
+    push_versions(state);
+}
+
+/// Adds numbers to the table on top of the stack.
+unsafe fn push_numbers(state: *mut lua_State, numbers: &[(&CStr, u32)]) {
+    for (name, number) in numbers {
         lua_pushnumber(state, f64::from(*number));
         lua_setfield(state, -2, name.as_ptr());
     }
+}
+
+/// Adds what we are to the table on top of the stack.
+unsafe fn push_versions(state: *mut lua_State) {
     for (name, version) in [("REDIS", VERSION), ("SERVER", env!("CARGO_PKG_VERSION"))] {
         let texts = [
             (format!("{name}_VERSION\0"), version.to_string()),
@@ -76,6 +106,9 @@ fn version_number(version: &str) -> u32 {
 /// Pushes the error of a script that was ended from outside.
 pub(super) unsafe fn push_killed(state: *mut lua_State) {
     let inner = Inner::of(state);
+    if (*inner).run.is_null() {
+        return convert::push_error(state, b"ERR FUNCTION LOAD timeout");
+    }
     let server = &*(*(*inner).run).server;
     let kind = server
         .scripting

@@ -170,11 +170,10 @@ unsafe fn protect_libraries(state: *mut lua_State) {
 /// Pushes the environment, and has all code that is loaded from here on run in it.
 unsafe fn push_environment(state: *mut lua_State) {
     // Globals that are not there are an error.
-    lua_createtable(state, 0, 1);
-    lua_pushcfunction(state, refuse_unknown_global);
-    lua_setfield(state, -2, c"__index".as_ptr());
-    lua_pushvalue(state, -1);
-    lua_setmetatable(state, GLOBALS);
+    lua_pushvalue(state, GLOBALS);
+    refuse_unknown(state);
+    lua_getmetatable(state, -1);
+    lua_remove(state, -2);
     // The environment has a metatable that scripts may look at, as it has in Redis.
     push_view(state);
     lua_pushvalue(state, GLOBALS);
@@ -195,8 +194,16 @@ unsafe fn push_environment(state: *mut lua_State) {
     assert_eq!(lua_gettop(state), super::ENVIRONMENT);
 }
 
+/// Makes it an error to read what the table on top of the stack has not.
+pub(super) unsafe fn refuse_unknown(state: *mut lua_State) {
+    lua_createtable(state, 0, 1);
+    lua_pushcfunction(state, refuse_unknown_global);
+    lua_setfield(state, -2, c"__index".as_ptr());
+    lua_setmetatable(state, -2);
+}
+
 /// Replaces the table on top of the stack by a view of it.
-unsafe fn push_view(state: *mut lua_State) {
+pub(super) unsafe fn push_view(state: *mut lua_State) {
     lua_createtable(state, 0, 0);
     lua_createtable(state, 1, 3);
     lua_pushvalue(state, -3);

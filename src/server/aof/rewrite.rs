@@ -341,7 +341,7 @@ fn write_file(
         timestamp,
         checksums: config.aof_checksum,
     };
-    let functions = &server.snapshots.functions;
+    let functions = server.functions.sources();
     out.write_whole(path, reporter, |out, progress| {
         Ok(dataset::write(
             &server.keyspace,
