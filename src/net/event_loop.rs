@@ -544,7 +544,7 @@ impl EventLoop {
             self.server.describe(slot),
             excerpt(bytes, self.server.config.hide_user_data_from_log)
         );
-        self.server.stats.count_error(error.code());
+        self.server.stats.count_error(&error);
         self.reply.error(&error);
         self.server.clients.at_mut(slot).query = Vec::new();
         self.close(slot, Closing::AfterReplies);

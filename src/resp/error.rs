@@ -18,6 +18,8 @@ pub enum ErrorReply {
     Text(String),
     /// A text that quotes what the client sent, which need not be UTF-8.
     Bytes(Vec<u8>),
+    /// What a script made up: its code may be anything.
+    Custom(Vec<u8>),
     /// The error of another command that was answered, and counted, before: a script passes it on.
     Counted(Vec<u8>),
 }
@@ -28,7 +30,7 @@ impl ErrorReply {
         match self {
             ErrorReply::Fixed(text) => text.as_bytes(),
             ErrorReply::Text(text) => text.as_bytes(),
-            ErrorReply::Bytes(text) | ErrorReply::Counted(text) => text,
+            ErrorReply::Bytes(text) | ErrorReply::Custom(text) | ErrorReply::Counted(text) => text,
         }
     }
 

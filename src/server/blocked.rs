@@ -359,7 +359,7 @@ fn end_in_vain(server: &mut Server, slot: Slot, error: Option<ErrorReply>) {
         None => reply.null_array(),
         Some(error) => {
             stats.rejected += 1;
-            server.stats.count_error(error.code());
+            server.stats.count_error(&error);
             reply.error(&error);
         }
     }

@@ -355,9 +355,7 @@ fn refuse(
 /// Writes an error reply and counts it.
 #[cold]
 fn answer_error(server: &mut Server, reply: &mut Reply, error: &ErrorReply) {
-    if !matches!(error, ErrorReply::Counted(_)) {
-        server.stats.count_error(error.code());
-    }
+    server.stats.count_error(error);
     reply.error(error);
 }
 

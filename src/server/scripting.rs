@@ -228,7 +228,6 @@ pub struct Before {
     began: Time,
     db: usize,
     request_bytes: usize,
-    commands: u64,
 }
 
 impl Before {
@@ -248,7 +247,6 @@ pub fn begin(server: &mut Server, running: Running) -> Before {
     client.set_unusual(unusual::SCRIPT, true);
     let before = Before {
         db: client.db,
-        commands: client.commands,
         began: server.time(),
         request_bytes: server.request_bytes,
     };
@@ -268,7 +266,6 @@ pub fn end(server: &mut Server, before: Before) -> Running {
     let client = server.clients.at_mut(running.client);
     client.set_unusual(unusual::SCRIPT, false);
     client.db = before.db;
-    client.commands = before.commands;
     if running.is_busy {
         server.set_unusual(gate::unusual::BUSY, false);
         // What it sent meanwhile was left alone, and so was its end.
@@ -324,7 +321,7 @@ fn show(server: &mut Server, slot: Slot, id: crate::server::registry::CommandId,
 #[cold]
 fn refuse(server: &mut Server, reply: &mut Reply, argv: Argv<'_>, refusal: &ErrorReply) {
     use crate::server::registry::Resolved;
-    server.stats.count_error(refusal.code());
+    server.stats.count_error(refusal);
     if let Resolved::Found(id) = server.commands.resolve(argv.at(0), argv.get(1)) {
         server.commands.stats_mut(id).rejected += 1;
     }

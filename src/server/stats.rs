@@ -1,5 +1,6 @@
 //! Counters that INFO reports and CONFIG RESETSTAT sets back.
 
+use crate::resp::error::ErrorReply;
 use std::collections::BTreeMap;
 
 /// What lookups of keys count.
@@ -78,7 +79,7 @@ pub struct Stats {
     pub rates: Rates,
 }
 
-/// More error codes than this are counted as one: a client must not grow the table.
+/// Once there are that many error codes, new ones of scripts are counted as one: they must not grow the table.
 const CODES_MAX: usize = 128;
 const CODES_OVERFLOW: &str = "ERRORSTATS_OVERFLOW";
 
@@ -91,19 +92,24 @@ impl Stats {
         self.loop_commands_max = self.loop_commands_max.max(commands);
     }
 
-    /// Counts an error reply.
-    pub fn count_error(&mut self, code: &str) {
-        self.errors += 1;
-        if let Some(count) = self.errors_by_code.get_mut(code) {
-            *count += 1;
-            return;
-        }
-        let code = if self.errors_by_code.len() < CODES_MAX {
-            code
-        } else {
-            CODES_OVERFLOW
+    /// Counts an error reply, unless it was counted before.
+    pub fn count_error(&mut self, error: &ErrorReply) {
+        let code = match error {
+            ErrorReply::Counted(_) => return,
+            // Our own codes are few.
+            ErrorReply::Custom(_) if self.errors_by_code.len() < CODES_MAX => error.code(),
+            ErrorReply::Custom(_) if !self.errors_by_code.contains_key(error.code()) => {
+                CODES_OVERFLOW
+            }
+            _ => error.code(),
         };
-        *self.errors_by_code.entry(code.to_string()).or_default() += 1;
+        self.errors += 1;
+        match self.errors_by_code.get_mut(code) {
+            Some(count) => *count += 1,
+            None => {
+                self.errors_by_code.insert(code.to_string(), 1);
+            }
+        }
     }
 
     /// Counts from zero again; peaks and rates stay.
@@ -184,18 +190,24 @@ fn a_second(last: u64, now: u64, elapsed_us: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resp::error;
 
     #[test]
     fn codes_beyond_the_limit_share_a_count() {
         let mut stats = Stats::default();
-        (0..CODES_MAX).for_each(|n| stats.count_error(&n.to_string()));
-        stats.count_error("0");
-        stats.count_error("MORE");
-        stats.count_error("STILLMORE");
+        let custom = |code: &str| ErrorReply::Custom(format!("{code} text").into_bytes());
+        (0..CODES_MAX).for_each(|n| stats.count_error(&custom(&n.to_string())));
+        stats.count_error(&custom("0"));
+        stats.count_error(&custom("MORE"));
+        stats.count_error(&custom("STILLMORE"));
         assert_eq!(stats.errors, CODES_MAX as u64 + 3);
         assert_eq!(stats.errors_by_code["0"], 2);
         assert_eq!(stats.errors_by_code[CODES_OVERFLOW], 2);
         assert!(!stats.errors_by_code.contains_key("MORE"));
+        // Codes of our own are counted all the same.
+        stats.count_error(&error::SYNTAX);
+        stats.count_error(&ErrorReply::Counted(b"ERR text".to_vec()));
+        assert_eq!(stats.errors_by_code["ERR"], 1);
     }
 
     #[test]

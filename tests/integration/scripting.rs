@@ -235,7 +235,7 @@ fn a_pause_of_writes_holds_scripts_that_may_write() {
         eval(&mut client, "#!lua flags=no-writes\nreturn 'read'").text(),
         "read"
     );
-    assert_eq!(client.run("EVAL_RO return~1 0").is_error(), true);
+    assert!(client.run("EVAL_RO return~1 0").is_error());
     client.send(frame(&["EVAL", "return 'ran'", "0"]));
     sleep(Duration::from_millis(100));
     assert_eq!(server.info("paused_reason"), "client_pause");

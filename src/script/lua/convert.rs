@@ -279,8 +279,9 @@ pub(super) unsafe fn to_reply(
 /// Writes the value on top of the stack, and pops it.
 unsafe fn write(state: *mut lua_State, reply: &mut Reply, server: &mut Server, proto: Proto) {
     if lua_checkstack(state, 4) == 0 {
-        server.stats.count_error("ERR");
-        reply.error(&"ERR reached lua stack limit".into());
+        let error = ErrorReply::Fixed("ERR reached lua stack limit");
+        server.stats.count_error(&error);
+        reply.error(&error);
         return lua_settop(state, -2);
     }
     match lua_type(state, -1) {
@@ -299,9 +300,7 @@ unsafe fn write(state: *mut lua_State, reply: &mut Reply, server: &mut Server, p
 
 unsafe fn write_table(state: *mut lua_State, reply: &mut Reply, server: &mut Server, proto: Proto) {
     if let Some(error) = error_of(state) {
-        if !matches!(error, ErrorReply::Counted(_)) {
-            server.stats.count_error(error.code());
-        }
+        server.stats.count_error(&error);
         return reply.error(&error);
     }
     if field(state, c"ok") == LUA_TSTRING {
@@ -433,7 +432,7 @@ unsafe fn error_of(state: *mut lua_State) -> Option<ErrorReply> {
     Some(if is_counted {
         ErrorReply::Counted(text)
     } else {
-        ErrorReply::Bytes(text)
+        ErrorReply::Custom(text)
     })
 }
 
@@ -448,11 +447,11 @@ pub(super) unsafe fn failure(state: *mut lua_State, name: &str) -> ErrorReply {
         let intro = format!("ERR Error running script {name}, ");
         return [intro.as_bytes(), message].concat().into();
     }
-    let mut error = error_of(state).unwrap_or(ErrorReply::Bytes(b"ERR unknown error".to_vec()));
+    let mut error = error_of(state).unwrap_or(ErrorReply::Custom(b"ERR unknown error".to_vec()));
     let has_source = field(state, c"source") == LUA_TSTRING;
     lua_insert(state, -2);
     let has_line = matches!(field(state, c"line"), LUA_TNUMBER | LUA_TSTRING);
-    if let ErrorReply::Bytes(text) | ErrorReply::Counted(text) = &mut error
+    if let ErrorReply::Custom(text) | ErrorReply::Counted(text) = &mut error
         && has_source
         && has_line
     {
