@@ -46,7 +46,7 @@ impl Session {
     /// The same for words that may have spaces in them.
     pub fn run_argv(&mut self, words: &[&[u8]]) -> String {
         let argv = OwnedArgv::from_slices(words);
-        let mut reply = Reply::new();
+        let mut reply = Reply::with_proto(self.server.clients.at(self.slot).proto);
         let resolved = self
             .server
             .commands

@@ -528,7 +528,7 @@ mod tests {
         check("%b", c"unbalanced pattern");
         check("%fx", c"missing '[' after '%%f' in pattern");
         check(&"()".repeat(33), c"too many captures");
-        check(&"a?".repeat(5_000), c"pattern too complex");
+        check(&"a-".repeat(5_000), c"pattern too complex");
     }
 
     #[test]

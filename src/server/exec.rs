@@ -6,7 +6,7 @@ use crate::resp::reply::Reply;
 use crate::resp::request::Argv;
 use crate::server::blocked;
 use crate::server::client::{Closing, ReplyMode, Slot, unusual as client_unusual};
-use crate::server::command::{ADMIN, Handler, SKIP_MONITOR, SKIP_SLOWLOG};
+use crate::server::command::{ADMIN, Handler, RUNS_SCRIPTS, SKIP_MONITOR, SKIP_SLOWLOG};
 use crate::server::crash;
 use crate::server::cx::{KeyHashes, ServerCx};
 use crate::server::gate::{self, Verdict};
@@ -15,6 +15,7 @@ use crate::server::multi;
 use crate::server::propagate;
 use crate::server::reactions;
 use crate::server::registry::{CommandId, Resolved};
+use crate::server::scripting;
 use crate::server::slowlog::{self, Kind};
 use crate::server::state::Server;
 use crate::server::tracking;
@@ -310,7 +311,12 @@ fn queue(
     argv: Argv<'_>,
 ) -> Done {
     let start = reply.mark();
-    let flags = server.commands.get(id).command.flags;
+    let command = server.commands.get(id).command;
+    let flags = if command.flags & RUNS_SCRIPTS == 0 {
+        command.flags
+    } else {
+        scripting::admission_flags(server, command, argv)
+    };
     multi::queue(server.clients.at_mut(slot), id, flags, argv);
     reply.simple("QUEUED");
     if server.clients.at(slot).unusual & client_unusual::REPLY_MODE != 0 && silence(server, slot) {

@@ -16,7 +16,7 @@ use crate::keyspace::effects::{Class, Event};
 use crate::resp::reply::{Proto, Reply};
 use crate::resp::request::Argv;
 use crate::server::client::{Client, Slot, unusual};
-use crate::server::command::{PUBSUB, READONLY};
+use crate::server::command::{PUBSUB, READONLY, RUNS_SCRIPTS};
 use crate::server::gate;
 use crate::server::keyspecs::keys_of;
 use crate::server::reactions;
@@ -284,8 +284,8 @@ pub fn put_off_request(client: &mut Client) {
 #[cold]
 pub fn remember(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) {
     let command = server.commands.get(id).command;
-    // Shard channels count as keys, but nobody keeps copies of them.
-    if command.flags & READONLY == 0 || command.flags & PUBSUB != 0 {
+    // Shard channels count as keys, but nobody keeps copies of them. Of a script, its commands' keys count.
+    if command.flags & READONLY == 0 || command.flags & (PUBSUB | RUNS_SCRIPTS) != 0 {
         return;
     }
     let client = server.clients.at(slot);
