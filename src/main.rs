@@ -178,7 +178,6 @@ fn serve(
         .first()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     server.supervisor = supervisor;
-    aof::load::read_manifest(&mut server)?;
     server.apply_start_up_config()?;
     crash::add_section("INFO OUTPUT", info::last_text);
     let mut event_loop = EventLoop::new(server)?;
@@ -186,6 +185,7 @@ fn serve(
     let server = event_loop.server_mut();
     show_logo(&server.config);
     warn!("Server initialized");
+    aof::load::read_manifest(server)?;
     if loading::begin_at_start(server).is_err() {
         return Ok(Shutdown::NothingLoaded);
     }

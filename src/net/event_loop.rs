@@ -87,7 +87,7 @@ pub struct EventLoop {
     listeners: Rc<RefCell<Listeners>>,
     sockets: Sockets,
     /// Where the sockets are while a script runs.
-    lent: Rc<RefCell<Sockets>>,
+    lent: Rc<RefCell<Option<Sockets>>>,
     inbox: Vec<u8>,
     batch: Batch,
     reply: Reply,
@@ -129,7 +129,7 @@ impl EventLoop {
         server: Server,
         poll: Rc<RefCell<Poll>>,
         listeners: Rc<RefCell<Listeners>>,
-        lent: Rc<RefCell<Sockets>>,
+        lent: Rc<RefCell<Option<Sockets>>>,
     ) -> EventLoop {
         EventLoop {
             poll,
@@ -194,7 +194,9 @@ impl EventLoop {
             self.deliver();
             client_eviction::evict(&mut self.server);
             self.attend();
-            loading::step(&mut self.server);
+            if self.server.is_loading() {
+                self.go_on_loading();
+            }
             if let Some(shutdown) = self.server.shutdown {
                 return shutdown;
             }
@@ -246,6 +248,14 @@ impl EventLoop {
                 Token(n) => self.note_event(n - CONNECTIONS, event),
             }
         }
+    }
+
+    /// Loads a piece of the data set. Its commands may be scripts, which others need not wait for.
+    #[cold]
+    fn go_on_loading(&mut self) {
+        self.lend_sockets();
+        loading::step(&mut self.server);
+        self.take_sockets_back();
     }
 
     /// Serves clients once, for a script that has run for long: nothing happens by the clock.
@@ -523,11 +533,12 @@ impl EventLoop {
     /// Puts the sockets where the loop that serves while a script is busy finds them.
     fn lend_sockets(&mut self) {
         self.sockets.ready.append(&mut self.serving);
-        self.lent.replace(std::mem::take(&mut self.sockets));
+        self.lent.replace(Some(std::mem::take(&mut self.sockets)));
     }
 
     fn take_sockets_back(&mut self) {
-        self.sockets = self.lent.take();
+        let back = self.lent.take();
+        self.sockets = back.expect("the sockets that were lent come back");
     }
 
     /// Answers bytes that are no request, and ends the connection.
@@ -814,21 +825,25 @@ impl EventLoop {
 fn pump(
     poll: &Rc<RefCell<Poll>>,
     listeners: &Rc<RefCell<Listeners>>,
-    lent: &Rc<RefCell<Sockets>>,
+    lent: &Rc<RefCell<Option<Sockets>>>,
 ) -> PumpFn {
     let (poll, listeners, lent) = (poll.clone(), listeners.clone(), lent.clone());
     let mut other = None;
     Box::new(move |server| {
+        // Events that nobody could act upon would be lost.
+        let Some(sockets) = lent.take() else {
+            return;
+        };
         // Few servers ever come here, and only they pay for it.
         let other = other.get_or_insert_with(|| {
             let nobody = Server::new(Config::default(), &[], hash::process(), Rng::from_seed(0));
             EventLoop::over(nobody, poll.clone(), listeners.clone(), Rc::default())
         });
-        other.sockets = lent.take();
+        other.sockets = sockets;
         std::mem::swap(&mut other.server, server);
         other.serve_while_busy();
         std::mem::swap(&mut other.server, server);
-        lent.replace(std::mem::take(&mut other.sockets));
+        lent.replace(Some(std::mem::take(&mut other.sockets)));
     })
 }
 

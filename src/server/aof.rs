@@ -218,9 +218,12 @@ impl Aof {
 pub fn note_config(server: &mut Server) {
     let aof = &mut server.aof;
     let always = aof.is_recording() && server.config.appendfsync == AppendFsync::Always;
-    aof.held_above = if always { aof.durable } else { u64::MAX };
     if !always {
+        aof.held_above = u64::MAX;
         release(server, u64::MAX);
+    } else if aof.held_above == u64::MAX {
+        // What was written under another policy was promised less.
+        aof.held_above = server.stream.offset();
     }
     propagate::note_consumers(server);
 }
@@ -438,7 +441,7 @@ fn note_durable(server: &mut Server, offset: u64) {
     let aof = &mut server.aof;
     aof.durable = offset;
     if aof.held_above != u64::MAX {
-        aof.held_above = offset;
+        aof.held_above = aof.held_above.max(offset);
     }
     if aof.sync_error.take().is_some() {
         note_errors(server);

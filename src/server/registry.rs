@@ -103,7 +103,8 @@ impl Registry {
             parent,
             full_name,
             range: command.legacy_range(),
-            runs_scripts: command.flags & RUNS_SCRIPTS != 0,
+            // DEBUG LOADAOF runs all that a file has.
+            runs_scripts: command.flags & RUNS_SCRIPTS != 0 || command.name == "debug",
             subcommands: Vec::new(),
             stats: CommandStats::default(),
         });

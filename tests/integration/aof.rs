@@ -105,6 +105,9 @@ fn what_was_written_comes_back_after_a_kill() {
                 "SWAPDB 5 6",
             ],
         );
+        if policy == "everysec" {
+            assert_eq!(render(&client.run("WAITAOF 1 0 0")), "[1, 0]");
+        }
         let before = digest(&server);
         let server = again(server, &args);
         assert_eq!(digest(&server), before, "{policy}");

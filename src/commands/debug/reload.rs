@@ -51,8 +51,9 @@ pub(super) fn load_aof(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     let source = aof::load::source(cx.server).map_err(|_| FAILED)?;
     cx.data().empty_all(false);
     functions::flush(cx.server);
-    cx.server.effects.dirty = 0;
     loading::load_now(cx.server, source.into_iter().collect()).map_err(|_| FAILED)?;
+    // What the commands of the file did is no doing of this one.
+    cx.server.effects.reset();
     cx.server.dirty = 0;
     tracing::info!("Append Only File loaded by DEBUG LOADAOF");
     cx.reply.ok();

@@ -193,8 +193,15 @@ impl Manifest {
 
     /// Adds a new increment after all others, and returns its name.
     pub fn add_increment(&mut self, names: &Names) -> String {
-        self.increment_seq += 1;
-        let name = names.increment(self.increment_seq);
+        let mut name;
+        loop {
+            self.increment_seq += 1;
+            name = names.increment(self.increment_seq);
+            // One that waits to be removed must not be mistaken for the new one.
+            if self.history.iter().all(|part| part.name != name) {
+                break;
+            }
+        }
         self.increments.push(Part {
             name: name.clone(),
             seq: self.increment_seq,
@@ -219,12 +226,16 @@ impl Manifest {
         name
     }
 
-    /// Makes the increments history that a new base has made superfluous: all but the last `kept`.
+    /// Makes the increments history that a new base has made superfluous: all but the last `kept`. Without any
+    /// their numbers begin anew.
     pub fn retire_increments(&mut self, kept: usize) {
         let retired = self.increments.len().saturating_sub(kept);
         for mut part in self.increments.drain(..retired) {
             part.kind = Kind::History;
             self.history.push_front(part);
+        }
+        if self.increments.is_empty() {
+            self.increment_seq = 0;
         }
     }
 
@@ -308,6 +319,9 @@ fn quoted(name: &str) -> String {
     for byte in name.bytes() {
         match byte {
             b'"' | b'\\' => quoted.extend(['\\', byte as char]),
+            b'\n' => quoted.push_str("\\n"),
+            b'\r' => quoted.push_str("\\r"),
+            b'\t' => quoted.push_str("\\t"),
             b' '..=b'~' => quoted.push(byte as char),
             _ => write!(quoted, "\\x{byte:02x}").expect("memory takes what is written"),
         }
@@ -354,7 +368,7 @@ mod tests {
     #[test]
     fn names_with_spaces_are_quoted() {
         let mut manifest = Manifest::default();
-        for name in ["a b", "quote\"d", "b\\s", "\u{e9}", "plain"] {
+        for name in ["a b", "quote\"d", "b\\s", "\u{e9}", "line\n", "plain"] {
             manifest.adopt(name);
             let read = Manifest::parse(manifest.text().as_bytes()).unwrap();
             assert_eq!(read.base.unwrap().name, name);

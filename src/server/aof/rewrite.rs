@@ -18,7 +18,7 @@ use crate::resp::error::ErrorReply;
 use crate::server::children::{self, Kind, Outcome, Reporter};
 use crate::server::snapshot::{self, Output};
 use crate::server::state::Server;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use tracing::{debug, info, warn};
 
@@ -465,16 +465,15 @@ pub fn remove_history(server: &mut Server) {
         return;
     }
     server.aof.manifest = manifest;
-    let paths: Vec<PathBuf> = history.iter().map(|part| names.path(&part.name)).collect();
+    let mut files = Vec::new();
     for part in &history {
         info!("Removing the history file {} in the background", part.name);
-    }
-    // Freeing the space of a large file may take long.
-    std::thread::spawn(move || {
-        for path in paths {
-            if let Err(e) = fs::remove_file(&path) {
-                debug!("{} can't be removed: {e}", path.display());
-            }
+        let path = names.path(&part.name);
+        files.extend(File::open(&path));
+        if let Err(e) = fs::remove_file(&path) {
+            debug!("{} can't be removed: {e}", path.display());
         }
-    });
+    }
+    // Closing them frees their space, which may take long.
+    std::thread::spawn(move || drop(files));
 }
