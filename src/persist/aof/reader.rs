@@ -214,6 +214,9 @@ impl<R: Read> CommandReader<R> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::super::annotation::{push_time, seal};
     use super::{CommandReader, Item, ReadError};
