@@ -7,6 +7,7 @@ use cinnabar::script::functions;
 use cinnabar::server::aof;
 use cinnabar::server::apply::log_level;
 use cinnabar::server::args::{self, Invocation, Start};
+use cinnabar::server::check_aof;
 use cinnabar::server::check_rdb;
 use cinnabar::server::config::{self, Config, Fault, Loaded, Loader, Origin};
 use cinnabar::server::loading;
@@ -41,6 +42,14 @@ fn main() -> ExitCode {
             Ok(false) => ExitCode::FAILURE,
             Err(e) => {
                 eprintln!("Can't check {}: {e}", path.display());
+                ExitCode::FAILURE
+            }
+        },
+        Invocation::CheckAof(request) => match check_aof::run(&request) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(e) => {
+                eprintln!("Can't check {}: {e}", request.path.display());
                 ExitCode::FAILURE
             }
         },

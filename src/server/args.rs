@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::server::check_aof;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -16,6 +17,8 @@ pub enum Invocation {
     Run(Start),
     /// Check this snapshot, report what is in it, and exit.
     CheckRdb(PathBuf),
+    /// Check an append-only file.
+    CheckAof(check_aof::Request),
     /// Print this to standard output and exit with 0.
     Inform(String),
     /// Print this to standard error and exit with 1.
@@ -83,7 +86,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
     if asks_for_sentinel(&args) {
         return refuse("Sentinel mode is not supported");
     }
-    if let Some(invocation) = as_check_rdb(&args) {
+    if let Some(invocation) = as_check_rdb(&args).or_else(|| as_check_aof(&args)) {
         return invocation;
     }
     match command().try_get_matches_from(args) {
@@ -108,7 +111,42 @@ fn as_check_rdb(args: &[OsString]) -> Option<Invocation> {
     })
 }
 
+/// What is asked for if the program is called `redis-check-aof`, by a link of that name.
+fn as_check_aof(args: &[OsString]) -> Option<Invocation> {
+    let name = Path::new(args.first()?).file_name()?;
+    if !name.as_bytes().ends_with(CHECK_AOF.as_bytes()) {
+        return None;
+    }
+    let name = name.to_string_lossy();
+    let request = |path: &OsString, fix, truncate_to| {
+        Invocation::CheckAof(check_aof::Request {
+            path: path.into(),
+            fix,
+            truncate_to,
+        })
+    };
+    Some(match args {
+        [_, option] if option == "-v" || option == "--version" => {
+            Invocation::Inform(format!("{name} {}", env!("CARGO_PKG_VERSION")))
+        }
+        [_, file] => request(file, false, None),
+        [_, option, file] if option == "--fix" => request(file, true, None),
+        [_, option, time, file] if option == "--truncate-to-timestamp" => {
+            match time.to_str().and_then(|time| time.parse().ok()) {
+                Some(seconds) => request(file, false, Some(seconds)),
+                None => refuse("Invalid timestamp, aborting.."),
+            }
+        }
+        _ => refuse(&format!(
+            "Usage: {name} [--fix|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>"
+        )),
+    })
+}
+
 const REST: &str = "rest";
+const CHECK_AOF: &str = "check-aof";
+const FIX: &str = "fix";
+const TRUNCATE_TO: &str = "truncate-to-timestamp";
 const CHECK_RDB: &str = "check-rdb";
 
 fn command() -> Command {
@@ -130,6 +168,22 @@ fn command() -> Command {
                 .value_name("FILE")
                 .value_parser(ValueParser::path_buf())
                 .help("Check a snapshot, tell what is in it, and exit"),
+        )
+        .arg(
+            Arg::new(CHECK_AOF)
+                .long(CHECK_AOF)
+                .value_name("FILE")
+                .value_parser(ValueParser::path_buf())
+                .help("Check an append-only file, or the manifest of one, and exit"),
+        )
+        .arg(flag(FIX, "With --check-aof: cut off what is not sound at the end").requires(CHECK_AOF))
+        .arg(
+            Arg::new(TRUNCATE_TO)
+                .long(TRUNCATE_TO)
+                .value_name("SECONDS")
+                .value_parser(clap::value_parser!(i64))
+                .requires(CHECK_AOF)
+                .help("With --check-aof: cut off what came after that time of the Unix clock"),
         )
         .arg(flag("version", "Print the version and exit").short('v'))
         .arg(flag("help", "Print this help and exit").short('h'))
@@ -168,6 +222,13 @@ fn invocation(mut matches: ArgMatches) -> Invocation {
     }
     if let Some(path) = matches.remove_one::<PathBuf>(CHECK_RDB) {
         return Invocation::CheckRdb(path);
+    }
+    if let Some(path) = matches.remove_one::<PathBuf>(CHECK_AOF) {
+        return Invocation::CheckAof(check_aof::Request {
+            path,
+            fix: matches.get_flag(FIX),
+            truncate_to: matches.remove_one(TRUNCATE_TO),
+        });
     }
     if matches.get_flag("check-system") {
         return refuse(

@@ -30,7 +30,7 @@ pub fn run(path: &Path) -> io::Result<bool> {
 }
 
 /// Draws the bar over itself, and takes it away at the end. That it can't be seen is no fault.
-fn show(read: u64, size: u64) {
+pub(super) fn show(read: u64, size: u64) {
     const WIDTH: u64 = 40;
     let mut err = io::stderr().lock();
     let bar = if read < size {

@@ -4,6 +4,7 @@ pub mod aof;
 pub mod apply;
 pub mod args;
 pub mod blocked;
+pub mod check_aof;
 pub mod check_rdb;
 pub mod children;
 pub mod client;

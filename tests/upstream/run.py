@@ -157,8 +157,10 @@ def scratch_tree(suite, server):
             shutil.copy(f'{suite}/{conf}', tree)
     for prefix in ('redis', 'valkey'):
         os.symlink(os.path.realpath(server), f'{tree}/src/{prefix}-server')
-        for tool in ('cli', 'benchmark', 'check-aof', 'check-rdb'):
+        for tool in ('cli', 'benchmark'):
             os.symlink(f'/usr/bin/redis-{tool}', f'{tree}/src/{prefix}-{tool}')
+        for tool in ('check-aof', 'check-rdb'):
+            os.symlink(os.path.realpath(server), f'{tree}/src/{prefix}-{tool}')
     return tree
 
 

@@ -9,6 +9,7 @@
 
 pub mod annotation;
 pub mod appender;
+pub mod check;
 pub mod dataset;
 pub mod manifest;
 pub mod reader;

@@ -73,6 +73,30 @@ pub fn check<R: Read>(
     }
 }
 
+/// Reads the snapshot that an append-only file begins with; says where it ends, or what is wrong with it.
+/// `progress` is told how many bytes were read.
+pub fn check_preamble<R: Read>(
+    reader: R,
+    options: CheckOptions<'_>,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(u64),
+) -> io::Result<Option<u64>> {
+    let mut loader = Loader::new(reader, load_options(options));
+    let mut tally = Tally::new(options.now_ms);
+    loop {
+        let step = loader.step_into(&mut tally, STEP);
+        progress(loader.offset());
+        match step {
+            Ok(Step::More) => {}
+            Ok(Step::Done(_)) => return Ok(Some(loader.offset())),
+            Err(error) => {
+                write_error(&error, loader.doing(), out)?;
+                return Ok(None);
+            }
+        }
+    }
+}
+
 /// Nothing is left out, and every collection stays as it is packed.
 fn load_options(options: CheckOptions<'_>) -> LoadOptions {
     LoadOptions {
