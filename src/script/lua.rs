@@ -66,6 +66,9 @@ const HOOK_INSTRUCTIONS: c_int = 100_000;
 /// A buffer is not kept beyond this from one script to the next.
 const BUFFER_KEEP_MAX: usize = 64 << 10;
 
+/// What is noted of KEYS and ARGV before they are filled for the first time: it counts as too many to keep.
+const NEVER: usize = usize::MAX;
+
 /// Places of the main stack.
 const HANDLER: c_int = 1;
 const GLOBALS: c_int = 2;
@@ -157,7 +160,7 @@ impl Vm {
             reply: Reply::new(),
             text: Vec::new(),
             random: Random::default(),
-            filled: [0; 2],
+            filled: [NEVER; 2],
         });
         let inner = ptr::NonNull::from(Box::leak(inner));
         // SAFETY: the state is new, and `inner` lives as long as it does.

@@ -75,11 +75,9 @@ pub(super) unsafe fn open(state: *mut lua_State) {
     lib::install_raw(state);
     lua_pushvalue(state, LUA_GLOBALSINDEX);
     assert_eq!(lua_gettop(state), GLOBALS);
-    for name in [c"KEYS", c"ARGV"] {
-        lua_createtable(state, 0, 0);
-        lua_pushvalue(state, -1);
-        lua_setfield(state, GLOBALS, name.as_ptr());
-    }
+    // They become globals when a script is first given any.
+    lua_createtable(state, 0, 0);
+    lua_createtable(state, 0, 0);
     assert_eq!(lua_gettop(state), ARGV);
     assert_eq!(ARGV, KEYS + 1);
     change_libraries(state);
