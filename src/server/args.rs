@@ -111,13 +111,18 @@ fn as_check_rdb(args: &[OsString]) -> Option<Invocation> {
     })
 }
 
-/// What is asked for if the program is called `redis-check-aof`, by a link of that name.
+/// What is asked for if the program is called `redis-check-aof`, by a link of that name, or with `--check-aof`
+/// before all else.
 fn as_check_aof(args: &[OsString]) -> Option<Invocation> {
     let name = Path::new(args.first()?).file_name()?;
-    if !name.as_bytes().ends_with(CHECK_AOF.as_bytes()) {
-        return None;
-    }
-    let name = name.to_string_lossy();
+    let is_named = name.as_bytes().ends_with(CHECK_AOF.as_bytes());
+    let is_option =
+        |arg: &OsString| arg.as_bytes().strip_prefix(b"--") == Some(CHECK_AOF.as_bytes());
+    let (args, name) = match args.get(1) {
+        _ if is_named => (args, name.to_string_lossy()),
+        Some(first) if is_option(first) => (&args[1..], "cinnabar --check-aof".into()),
+        _ => return None,
+    };
     let request = |path: &OsString, fix, truncate_to| {
         Invocation::CheckAof(check_aof::Request {
             path: path.into(),
@@ -145,8 +150,6 @@ fn as_check_aof(args: &[OsString]) -> Option<Invocation> {
 
 const REST: &str = "rest";
 const CHECK_AOF: &str = "check-aof";
-const FIX: &str = "fix";
-const TRUNCATE_TO: &str = "truncate-to-timestamp";
 const CHECK_RDB: &str = "check-rdb";
 
 fn command() -> Command {
@@ -172,18 +175,8 @@ fn command() -> Command {
         .arg(
             Arg::new(CHECK_AOF)
                 .long(CHECK_AOF)
-                .value_name("FILE")
-                .value_parser(ValueParser::path_buf())
-                .help("Check an append-only file, or the manifest of one, and exit"),
-        )
-        .arg(flag(FIX, "With --check-aof: cut off what is not sound at the end").requires(CHECK_AOF))
-        .arg(
-            Arg::new(TRUNCATE_TO)
-                .long(TRUNCATE_TO)
-                .value_name("SECONDS")
-                .value_parser(clap::value_parser!(i64))
-                .requires(CHECK_AOF)
-                .help("With --check-aof: cut off what came after that time of the Unix clock"),
+                .value_name("[--fix] [--truncate-to-timestamp SECONDS] FILE")
+                .help("Check an append-only file, or the manifest of one, mend its end if told to, and exit"),
         )
         .arg(flag("version", "Print the version and exit").short('v'))
         .arg(flag("help", "Print this help and exit").short('h'))
@@ -222,13 +215,6 @@ fn invocation(mut matches: ArgMatches) -> Invocation {
     }
     if let Some(path) = matches.remove_one::<PathBuf>(CHECK_RDB) {
         return Invocation::CheckRdb(path);
-    }
-    if let Some(path) = matches.remove_one::<PathBuf>(CHECK_AOF) {
-        return Invocation::CheckAof(check_aof::Request {
-            path,
-            fix: matches.get_flag(FIX),
-            truncate_to: matches.remove_one(TRUNCATE_TO),
-        });
     }
     if matches.get_flag("check-system") {
         return refuse(

@@ -53,7 +53,12 @@ pub trait Source {
 
 /// The data set could not be loaded; the log says why.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Failed;
+pub enum Failed {
+    /// What there is of it is in no state to be used.
+    Data,
+    /// It is there, but for its libraries of functions.
+    Libraries,
+}
 
 /// What is being loaded.
 pub struct Loading {
@@ -163,7 +168,7 @@ fn go_on(server: &mut Server) {
         match advance(server) {
             Ok(Progress::More) => {}
             Ok(Progress::Done) => return,
-            Err(Failed) => {
+            Err(_) => {
                 if !server.config.appendonly {
                     tracing::warn!("Terminating server after rdb file reading failure.");
                 }
@@ -193,11 +198,12 @@ pub fn open_to_reload(server: &Server, replaces: bool) -> Result<Box<dyn Source>
     Ok(Box::new(Snapshot::with(file, options)))
 }
 
-/// Loads these sources into the present data set while everybody waits. A failure ends the server.
+/// Loads these sources into the present data set while everybody waits. If that fails the server ends, unless it
+/// is only for libraries of functions.
 pub fn load_now(server: &mut Server, sources: Vec<Box<dyn Source>>) -> Result<(), Failed> {
     begin(server, sources, |_, _| {});
     let outcome = run_to_end(server);
-    if outcome.is_err() {
+    if outcome == Err(Failed::Data) {
         server.shutdown = Some(Shutdown::NothingLoaded);
     }
     outcome
@@ -289,7 +295,7 @@ fn log_unreadable(path: &Path, error: &io::Error) -> Failed {
         path.display(),
         plain(error)
     );
-    Failed
+    Failed::Data
 }
 
 /// A snapshot that is loaded.
@@ -298,6 +304,8 @@ pub struct Snapshot {
     total: u64,
     /// Whether what the snapshot says of itself was logged.
     is_introduced: bool,
+    /// What becomes of a library that is there already.
+    existing: Existing,
 }
 
 impl Snapshot {
@@ -309,6 +317,11 @@ impl Snapshot {
     fn with(file: File, options: LoadOptions) -> Snapshot {
         Snapshot {
             total: options.size_hint.unwrap_or(0),
+            existing: if options.replaces {
+                Existing::Replaced
+            } else {
+                Existing::Stays
+            },
             loader: Loader::new(file, options),
             is_introduced: false,
         }
@@ -347,12 +360,12 @@ impl Snapshot {
 
     /// Compiles the libraries that were read.
     fn load_functions(&self, server: &mut Server) -> Result<(), Failed> {
-        let loaded = functions::load_all(server, self.loader.functions(), Existing::Stays);
+        let loaded = functions::load_all(server, self.loader.functions(), self.existing);
         loaded.map_err(|refusal| {
             let text = refusal.to_string();
             let reason = text.strip_prefix("ERR ").unwrap_or(&text);
             tracing::warn!("Failed loading library, {reason}");
-            Failed
+            Failed::Libraries
         })
     }
 }
@@ -393,7 +406,7 @@ impl Source for Snapshot {
             }
             Err(e) => {
                 log_bad(&e);
-                Err(Failed)
+                Err(Failed::Data)
             }
         }
     }

@@ -77,12 +77,23 @@ impl CommandStream {
         self.depth += 1;
     }
 
-    /// Ends a unit.
+    /// Ends a unit, unless it was abandoned.
     pub fn end_unit(&mut self) {
+        if self.depth == 0 {
+            return;
+        }
         self.depth -= 1;
         if self.depth == 0 && self.unit_commands > 1 {
             encode::command(&mut self.bytes, [&b"EXEC"[..]].into_iter());
         }
+    }
+
+    /// Ends a unit as if it had not been, and with it those around it: what is done by halves is not repeated.
+    pub fn abandon_unit(&mut self) {
+        self.bytes.truncate(self.unit_start);
+        self.depth = 0;
+        // The SELECT may have gone with it.
+        self.selected = None;
     }
 
     /// Adds a command for a database to the unit in progress.

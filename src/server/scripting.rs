@@ -259,7 +259,12 @@ pub fn begin(server: &mut Server, running: Running) -> Before {
 pub fn end(server: &mut Server, before: Before) -> Running {
     let running = server.scripting.running.take();
     let running = running.expect("a script that ends was begun");
-    server.stream.end_unit();
+    if server.shutdown.is_some() {
+        // The end of the server has cut it short.
+        server.stream.abandon_unit();
+    } else {
+        server.stream.end_unit();
+    }
     if running.propagates_to & TO_AOF == 0 {
         propagate::note_consumers(server);
     }

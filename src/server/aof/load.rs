@@ -45,7 +45,7 @@ pub fn source(server: &mut Server) -> Result<Option<Box<dyn Source>>, Failed> {
     let begun = Load::begin(server);
     let load = begun.map_err(|reason| {
         warn!("{reason}");
-        Failed
+        Failed::Data
     })?;
     Ok(load.map(|load| Box::new(load) as Box<dyn Source>))
 }
@@ -100,7 +100,7 @@ impl Load {
         let is_over = match &mut current.form {
             Form::Snapshot(snapshot) => match snapshot.step(server) {
                 Ok(progress) => progress == Progress::Done,
-                Err(Failed) => {
+                Err(_) => {
                     return Err(format!(
                         "Error reading the RDB base file {name}, AOF loading aborted"
                     ));
@@ -187,7 +187,7 @@ impl Source for Load {
     fn step(&mut self, server: &mut Server) -> Result<Progress, Failed> {
         self.go_on(server).map_err(|reason| {
             warn!("{reason}");
-            Failed
+            Failed::Data
         })
     }
 
