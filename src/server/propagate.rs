@@ -151,11 +151,6 @@ pub fn command(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) {
 /// Propagates that keys and fields were found expired by the clock, each as a unit of its own.
 pub fn expired(server: &mut Server) {
     if server.effects.has_propagation() {
-        let (keys, fields) = (
-            server.effects.expired.len(),
-            server.effects.expired_fields.len(),
-        );
-        debug_assert!(keys + fields > 0);
         let stream = &mut server.stream;
         let deletion = deletion(server.config.lazyfree_lazy_expire);
         for (db, key) in server.effects.expired.drain(..) {

@@ -498,7 +498,8 @@ mod tests {
         check(fix, true, &["Successfully truncated AOF incr"]);
         check(look, true, &["diff=0"]);
         let mut changed = batch.clone();
-        changed[batch.len() - 60] ^= 1;
+        let at = batch.iter().position(|&byte| byte == b'k').unwrap();
+        changed[at] ^= 1;
         write("incr", &changed);
         check(look, false, &["incr format error"]);
         write("incr", &batch);

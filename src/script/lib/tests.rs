@@ -183,6 +183,8 @@ fn memory_that_runs_out_is_an_error() {
             match lua.load(script).eval::<u32>() {
                 Ok(found) => assert_eq!(found, whole, "{script}"),
                 Err(mlua::Error::MemoryError(_)) => failures += 1,
+                // A stack that has no room to grow looks the same as one that is too deep.
+                Err(error) if error.to_string().contains("too many nested") => failures += 1,
                 Err(error) => panic!("{script}: {error}"),
             }
             lua.set_memory_limit(0).unwrap();

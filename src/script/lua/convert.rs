@@ -447,6 +447,15 @@ pub(super) unsafe fn failure(state: *mut lua_State, name: &str) -> ErrorReply {
         let intro = format!("ERR Error running script {name}, ");
         return [intro.as_bytes(), message].concat().into();
     }
+    if field(state, c"err") == LUA_TNUMBER {
+        // It counts as the text that it is shown as.
+        bytes_at(state, -1);
+        lua_pushstring_(state, c"err".as_ptr());
+        lua_insert(state, -2);
+        lua_rawset(state, -3);
+    } else {
+        lua_settop(state, -2);
+    }
     let mut error = error_of(state).unwrap_or(ErrorReply::Custom(b"ERR unknown error".to_vec()));
     let has_source = field(state, c"source") == LUA_TSTRING;
     lua_insert(state, -2);

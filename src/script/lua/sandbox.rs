@@ -49,6 +49,7 @@ const GLOBAL_FUNCTIONS: &[(&CStr, Function)] = &[
     (c"rawset", rawset),
     (c"setfenv", setfenv),
     (c"setmetatable", setmetatable),
+    (c"unpack", unpack),
     (c"xpcall", xpcall),
 ];
 
@@ -334,7 +335,11 @@ pub(super) unsafe fn load_text(state: *mut lua_State, source: &[u8], name: &CStr
         );
         return LUA_ERRSYNTAX;
     }
-    luaL_loadbuffer(state, source.as_ptr().cast(), source.len(), name.as_ptr())
+    // The parser does not hold on to its name for the text: this one is the same object (CVE-2025-49844).
+    lua_pushstring_(state, name.as_ptr());
+    let status = luaL_loadbuffer(state, source.as_ptr().cast(), source.len(), name.as_ptr());
+    lua_remove(state, -2);
+    status
 }
 
 /// What `load` and `loadstring` return: a function, or nil and a message.
@@ -359,8 +364,9 @@ unsafe extern "C-unwind" fn loadstring(state: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn load(state: *mut lua_State) -> c_int {
     let name = luaL_optlstring(state, 2, c"=(load)".as_ptr(), std::ptr::null_mut());
     luaL_checktype(state, 1, LUA_TFUNCTION);
-    // The third place keeps the piece that is being read.
+    // The third place keeps the piece that is being read, the fourth the name: see `load_text`.
     lua_settop(state, 3);
+    lua_pushstring_(state, name);
     let mut has_begun = false;
     let status = lua_load(state, read_piece, (&raw mut has_begun).cast(), name);
     loaded(state, status)
@@ -495,6 +501,30 @@ unsafe extern "C-unwind" fn rawset(state: *mut lua_State) -> c_int {
     refuse_view(state, 1);
     lua_rawset(state, 1);
     1
+}
+
+/// As Lua's, which counts wrongly between bounds that are too far apart.
+unsafe extern "C-unwind" fn unpack(state: *mut lua_State) -> c_int {
+    luaL_checktype(state, 1, LUA_TTABLE);
+    let from = luaL_optinteger(state, 2, 1) as c_int;
+    let to = if lua_type(state, 3) <= LUA_TNIL {
+        lua_objlen(state, 1) as c_int
+    } else {
+        luaL_checkinteger(state, 3) as c_int
+    };
+    if from > to {
+        return 0;
+    }
+    let count = i64::from(to) - i64::from(from) + 1;
+    match c_int::try_from(count) {
+        Ok(count) if lua_checkstack(state, count) != 0 => {
+            for index in from..=to {
+                lua_rawgeti_(state, 1, index);
+            }
+            count
+        }
+        _ => luaL_error(state, c"too many results to unpack".as_ptr()),
+    }
 }
 
 unsafe extern "C-unwind" fn setmetatable(state: *mut lua_State) -> c_int {
