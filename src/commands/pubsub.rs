@@ -124,6 +124,9 @@ fn psubscribe(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 }
 
 fn ssubscribe(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    if cx.client().is_in_multi() {
+        return Err("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client".into());
+    }
     begin(cx, argv, Kind::Shard, b"ssubscribe")
 }
 

@@ -265,10 +265,11 @@ impl Reply {
     }
 
     /// An integer of any size, in decimal; a bulk string in RESP2.
-    pub fn big_number(&mut self, digits: &str) {
+    pub fn big_number(&mut self, digits: impl AsRef<[u8]>) {
+        let digits = digits.as_ref();
         match self.proto {
-            Proto::Resp2 => self.bulk(digits.as_bytes()),
-            Proto::Resp3 => self.line(b'(', digits.as_bytes()),
+            Proto::Resp2 => self.bulk(digits),
+            Proto::Resp3 => self.line(b'(', digits),
         }
     }
 

@@ -189,7 +189,6 @@ CONNECTIONS = [
 # 'paused', while writes are paused; 'left', after client-side caching was ended on the connection; 'always'.
 NOT_INTERLEAVED = [
     ('(MULTI|WATCH) ?.*', 'multi', 'lets a transaction fail as a whole since 7.2'),
-    ('SSUBSCRIBE .*', 'multi', 'is refused by the reference'),
     ('(HELLO|SUBSCRIBE|PSUBSCRIBE|CLIENT TRACKING ).*', 'tracking',
      'the reference decides after the transaction whom it tells, and how, of what its commands have changed, ours at once'),
     ('CLIENT TRACKING ON(?!.* BCAST).*', 'left', 'keys that were read before caching was ended are still told in the reference when it begins again'),

@@ -316,7 +316,7 @@ unsafe fn write_table(state: *mut lua_State, reply: &mut Reply, server: &mut Ser
     lua_settop(state, -2);
     if field(state, c"big_number") == LUA_TSTRING {
         let digits = plain_line(bytes_at(state, -1));
-        reply.big_number(&String::from_utf8_lossy(&digits));
+        reply.big_number(&digits);
         return lua_settop(state, -2);
     }
     lua_settop(state, -2);
