@@ -5,9 +5,9 @@
 //!
 //! # Layers
 //!
-//! Uses point down only: `net` and `commands`, which never see each other, use `server`; that uses
-//! `keyspace`, that `data`, that `base`. `resp` stands beside them and sees only `base`. `main` wires
-//! the whole.
+//! Uses point down only: `net` and `commands`, which never see each other, use `server`, and `commands` use
+//! `script` above it; `server` uses `persist`, that `keyspace`, that `data`, that `base`. `resp` stands beside
+//! them and sees only `base`. `main` wires the whole.
 //!
 //! - [`base`]: numbers, patterns, clocks, randomness, the keyed hash, the two allocators, and behind
 //!   [`base::sys`] every system call that Rust's library does not make for us.
@@ -24,6 +24,9 @@
 //!   [`zset`](keyspace::zset)) hides its forms from the commands: *packed* in the entry, or *big* behind a
 //!   pointer. A command changes a collection through [`Db::edit`](keyspace::Db::edit), which takes it out
 //!   of its entry and puts it back in whichever form it has then.
+//! - [`persist`]: the files. [`rdb`](persist::rdb) writes and reads snapshots of every version, and looks closely
+//!   at what it reads; [`aof`](persist::aof) is the parts of the append-only file, their manifest, and the thread
+//!   that brings them to the disk.
 //! - [`resp`]: requests are cut in place, replies are written once, into one buffer for many clients.
 //! - [`server`]: state and configuration, clients, the declarative [`command`](server::command), the
 //!   [`gate`](server::gate) where every reason to refuse a request is checked once, and
@@ -56,6 +59,21 @@
 //! runs for too long has the event loop serve others between two of its instructions
 //! ([`server::scripting`]); so that none of them waits behind it unseen, the batch with a script in it ends there.
 //!
+//! # What survives
+//!
+//! What a command did is stated in its effects as commands that repeat it: as it was received, or rewritten.
+//! `exec` has [`server::propagate`] encode them, once, behind what came before; a transaction or a script is one
+//! *unit*, which stands between MULTI and EXEC if it has several. Before the replies of a batch are sent,
+//! [`server::aof`] writes what was gathered; another thread brings it to the disk. Under `appendfsync always` the
+//! replies of those who wrote wait for that thread, and what is written meanwhile goes to the disk in one go
+//! with the next call.
+//!
+//! Snapshots and new bases of the append-only file are written by a child process ([`server::children`]), each
+//! to a file of its own that takes the old one's place when it is whole and on the disk
+//! ([`persist::rdb`](persist::rdb), [`server::snapshot`], [`server::aof::rewrite`]). Loading is a state of the
+//! server: the event loop goes a step on with it between two looks at the sockets ([`server::loading`]); commands
+//! of a file run without gate, count or listener ([`server::aof::replay`]).
+//!
 //! # Invariants
 //!
 //! - A key is hashed once a request, and looked at in one chain of buckets, mostly a single one, and one entry.
@@ -67,6 +85,9 @@
 //! - A client owns a buffer only while a request of its is incomplete (and until the next upkeep) or a
 //!   reply unsent, and limits bound both.
 //! - `used_memory` is the sum of two exact counters: the global allocator's and the slab heap's.
+//! - Nothing is acknowledged before it is written to the append-only file, and under `always` before it is on the
+//!   disk; nothing is propagated by halves.
+//! - A file is replaced as a whole: written beside, brought to the disk, renamed.
 //! - Handlers of the keyspace never read a clock: the time of the command is passed to them.
 
 pub mod base;
