@@ -80,7 +80,7 @@ impl Server {
 
     fn turn_aof_on_or_off(&mut self) -> Result<(), String> {
         let is_off = self.aof.state() == aof::State::Off;
-        if self.config.appendonly == !is_off {
+        if self.config.appendonly != is_off {
             return Ok(());
         }
         if is_off {

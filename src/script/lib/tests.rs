@@ -108,7 +108,7 @@ fn depth_is_limited_by_the_stack_of_lua_alone() {
     // What can be decoded can be encoded.
     let script = "local text = ('['):rep(6000) .. (']'):rep(6000)
         return c.encode(c.decode(text)) == text:gsub('%[%]', '{}')";
-    assert_eq!(lua.load(script).eval::<bool>().unwrap(), true);
+    assert!(lua.load(script).eval::<bool>().unwrap());
     let script = "local t = {} t[1] = t return pcall(c.encode, t)";
     let (ok, error): (bool, String) = lua.load(script).eval().unwrap();
     assert!(

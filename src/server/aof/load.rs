@@ -37,7 +37,7 @@ struct Current {
 
 enum Form {
     Snapshot(Box<Snapshot>),
-    Commands(Replay),
+    Commands(Box<Replay>),
 }
 
 /// What is to be loaded when the server starts, if there is anything.
@@ -141,7 +141,7 @@ impl Load {
             Form::Snapshot(Box::new(Snapshot::new(server, file, bytes, Expired::Kept)))
         } else {
             let checks = server.config.aof_checksum;
-            Form::Commands(Replay::new(server, Vec::new(), file, 0, checks))
+            Form::Commands(Box::new(Replay::new(server, Vec::new(), file, 0, checks)))
         };
         self.current = Some(Current {
             part,
@@ -162,7 +162,7 @@ impl Load {
                 let (rest, file) = snapshot.into_rest();
                 let checks = server.config.aof_checksum;
                 self.current = Some(Current {
-                    form: Form::Commands(Replay::new(server, rest, file, offset, checks)),
+                    form: Form::Commands(Box::new(Replay::new(server, rest, file, offset, checks))),
                     ..current
                 });
             }

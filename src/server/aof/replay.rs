@@ -129,7 +129,7 @@ fn resolve(server: &Server, argv: Argv<'_>) -> Result<(CommandId, &'static Comma
         }
         resolved => gate::unresolved(server, resolved, argv),
     };
-    let text = String::from_utf8_lossy(&refusal.as_bytes()).into_owned();
+    let text = String::from_utf8_lossy(refusal.as_bytes()).into_owned();
     let text = text.strip_prefix("ERR ").unwrap_or(&text);
     Err(Fault::Command(text.to_string()))
 }

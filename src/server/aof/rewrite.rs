@@ -149,7 +149,7 @@ fn has_grown(server: &Server) -> bool {
     let percentage = server.config.auto_aof_rewrite_percentage as u64;
     let bytes = server.aof.bytes();
     let is_on = server.aof.state == State::On;
-    if !is_on || percentage == 0 || bytes <= server.config.auto_aof_rewrite_min_size as u64 {
+    if !is_on || percentage == 0 || bytes <= server.config.auto_aof_rewrite_min_size {
         return false;
     }
     let base = server.aof.rewrites.base_bytes.max(1);

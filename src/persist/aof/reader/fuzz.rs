@@ -37,7 +37,7 @@ fn fuzz(seed: u64, goes_on: impl Fn(u64) -> bool) -> (u64, u64) {
         for _ in 0..rng.next_u64() % 3 {
             damage(&mut file, &mut rng);
         }
-        let checks = rng.next_u64() % 2 == 0;
+        let checks = rng.next_u64().is_multiple_of(2);
         let (commands, to, is_whole) = read(&file, checks);
         whole += u64::from(is_whole);
         let (again, to_again, is_whole) = read(&file[..to], checks);
