@@ -34,12 +34,13 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from queue import Queue
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ANSI = re.compile(r'\x1b\[[0-9;]*m')
 HANGS_MAX = 5         # A unit with more hanging tests than this is given up.
 PORTS_PER_UNIT = 300
-PORT_BLOCKS = 20      # Units that ran this long ago have left their ports; above 32768 are those of outgoing connections.
+PORT_BLOCKS = 20      # The one that was left longest ago is taken; above 32768 are the ports of outgoing connections.
 RUNNING = {}          # The suites at work: scratch tree -> process.
 
 
@@ -52,8 +53,10 @@ def main():
     known = read_known(a.known)
     total = [0, 0, 0]
     with ThreadPoolExecutor(a.jobs) as pool:
-        jobs = [pool.submit(run_unit, a, suite, unit, known, a.base_port + (PORTS_PER_UNIT + 40) * (i % PORT_BLOCKS))
-                for i, unit in enumerate(units)]
+        blocks = Queue()
+        for block in range(max(PORT_BLOCKS, a.jobs)):
+            blocks.put(a.base_port + (PORTS_PER_UNIT + 40) * block)
+        jobs = [pool.submit(run_on_free_ports, blocks, a, suite, unit, known) for unit in units]
         for unit, job in zip(units, jobs):
             for i, n in enumerate(report(unit, job.result(), known, a)):
                 total[i] += n
@@ -101,6 +104,14 @@ class Outcome:
     """What one unit's tests came to. `failed` maps a test name to its details."""
     def __init__(self):
         self.passed, self.failed, self.skipped, self.seconds = [], {}, set(), 0
+
+
+def run_on_free_ports(blocks, *arguments):
+    port = blocks.get()
+    try:
+        return run_unit(*arguments, port)
+    finally:
+        blocks.put(port)
 
 
 def run_unit(a, suite, unit, known, port):
