@@ -12,3 +12,4 @@ pub mod num;
 pub mod rng;
 pub mod slab;
 pub mod sys;
+pub mod vec;

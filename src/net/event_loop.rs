@@ -11,16 +11,18 @@ use super::transport::Transport;
 use crate::base::alloc;
 use crate::base::hash;
 use crate::base::rng::Rng;
+use crate::base::vec;
 use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
 use crate::server::aof;
 use crate::server::blocked;
-use crate::server::client::{Closing, OutQueue, Slot, unusual};
+use crate::server::client::{Closing, Slot, unusual};
 use crate::server::client_eviction;
 use crate::server::config::Config;
 use crate::server::cron;
 use crate::server::limits::{self, Overrun};
 use crate::server::loading;
+use crate::server::out_queue::OutQueue;
 use crate::server::scripting::PumpFn;
 use crate::server::state::{Server, Shutdown};
 use crate::server::tracking;
@@ -44,6 +46,11 @@ const GATHER_MAX: usize = 256 << 10;
 const REPLY_KEEP_MAX: usize = 4 << 20;
 /// Connections accepted in one iteration.
 const ACCEPTS_MAX: usize = 1000;
+
+/// Clients that are attended to in one iteration; the others follow in the next ones, in their order. A message to
+/// thousands does not keep everybody waiting then, and one that comes while the last is still going out to them goes
+/// out in the same writes: they are what such a message costs.
+const ATTENDED_MAX: usize = 256;
 
 /// What is queued for a client beside its replies is sent at once if it is more than this.
 const DELIVER_MAX: usize = 64 << 10;
@@ -198,6 +205,9 @@ impl EventLoop {
                 self.go_on_loading();
             }
             if let Some(shutdown) = self.server.shutdown {
+                while let Some(slot) = self.server.attention.pop_front() {
+                    self.attend_to(slot);
+                }
                 return shutdown;
             }
             self.server.advance_time();
@@ -702,36 +712,13 @@ impl EventLoop {
         limits::check_output(&mut self.server, slot);
     }
 
-    /// Looks after the clients that commands, timers or sockets said need it.
+    /// Looks after the clients that commands, timers or sockets said need it, the first of them.
     fn attend(&mut self) {
-        let mut rounds = 0;
-        while !self.server.attention.is_empty() && rounds < 4 {
-            rounds += 1;
-            let mut slots = std::mem::take(&mut self.server.attention);
-            slots.sort_unstable();
-            slots.dedup();
-            for slot in slots {
-                if self
-                    .sockets
-                    .connections
-                    .get(slot)
-                    .is_none_or(Option::is_none)
-                {
-                    continue;
-                }
-                if self.server.clients.at(slot).closing != Some(Closing::Now) {
-                    self.flush(slot);
-                    client_eviction::note(&mut self.server, slot, 0);
-                }
-                let client = self.server.clients.at(slot);
-                match client.closing {
-                    // Its script goes on without it.
-                    _ if client.unusual & unusual::SCRIPT != 0 => {}
-                    Some(Closing::Now) => self.disconnect(slot),
-                    Some(Closing::AfterReplies) if client.out.is_empty() => self.disconnect(slot),
-                    _ => {}
-                }
-            }
+        for _ in 0..ATTENDED_MAX {
+            let Some(slot) = self.server.attention.pop_front() else {
+                break;
+            };
+            self.attend_to(slot);
         }
         for slot in std::mem::take(&mut self.server.resumed) {
             self.make_ready(slot);
@@ -743,6 +730,26 @@ impl EventLoop {
                     self.make_ready(slot);
                 }
             }
+        }
+    }
+
+    /// Sends a client what is queued for it, and ends its connection if it is to end.
+    fn attend_to(&mut self, slot: Slot) {
+        let connection = self.sockets.connections.get(slot);
+        if connection.is_none_or(Option::is_none) {
+            return;
+        }
+        if self.server.clients.at(slot).closing != Some(Closing::Now) {
+            self.flush(slot);
+            client_eviction::note(&mut self.server, slot, 0);
+        }
+        let client = self.server.clients.at(slot);
+        match client.closing {
+            // Its script goes on without it.
+            _ if client.unusual & unusual::SCRIPT != 0 => {}
+            Some(Closing::Now) => self.disconnect(slot),
+            Some(Closing::AfterReplies) if client.out.is_empty() => self.disconnect(slot),
+            _ => {}
         }
     }
 
@@ -808,8 +815,8 @@ impl EventLoop {
             self.server.forget_client(client);
             return;
         }
-        if self.sockets.connections.len() <= client {
-            self.sockets.connections.resize_with(client + 1, || None);
+        while self.sockets.connections.len() <= client {
+            vec::push_sparingly(&mut self.sockets.connections, None);
         }
         self.sockets.connections[client] = Some(Connection {
             transport,
@@ -869,9 +876,9 @@ fn excerpt(bytes: &[u8], is_secret: bool) -> String {
     }
 }
 
-/// Writes the chunks that wait, as many as one call takes.
+/// Writes what waits, as many pieces as one call takes.
 fn write_queued(transport: &mut Transport, queue: &OutQueue) -> io::Result<usize> {
-    /// Chunks for which room on the stack is enough.
+    /// Pieces for which room on the stack is enough.
     const FEW: usize = 16;
     let count = queue.count();
     if count == 1 {
@@ -879,12 +886,11 @@ fn write_queued(transport: &mut Transport, queue: &OutQueue) -> io::Result<usize
     }
     if count <= FEW {
         let mut slices = [IoSlice::new(&[]); FEW];
-        for (slice, chunk) in slices.iter_mut().zip(queue.chunks()) {
-            *slice = IoSlice::new(chunk);
+        for (slice, piece) in slices.iter_mut().zip(queue.pieces()) {
+            *slice = IoSlice::new(piece);
         }
         return transport.write_vectored(&slices[..count]);
     }
-    let chunks = queue.chunks().take(IOV_MAX);
-    let slices: Vec<IoSlice<'_>> = chunks.map(|chunk| IoSlice::new(chunk)).collect();
+    let slices: Vec<IoSlice<'_>> = queue.pieces().take(IOV_MAX).map(IoSlice::new).collect();
     transport.write_vectored(&slices)
 }

@@ -1,13 +1,13 @@
 //! A client as the server knows it. Its socket belongs to `net`, under the same slot.
 
+use crate::base::vec;
 use crate::resp::reply::Proto;
 use crate::resp::request::Progress;
 use crate::server::blocked::Parked;
 use crate::server::multi::Transaction;
+use crate::server::out_queue::OutQueue;
 use crate::server::pubsub::{Kind, Subscriptions};
 use crate::server::tracking::Tracking;
-use bytes::Bytes;
-use std::collections::VecDeque;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -409,92 +409,6 @@ impl Client {
     }
 }
 
-/// Output that waits for its socket: bytes of our own and shared ones, in order. One chunk, which is what
-/// most clients ever wait for, takes no memory beside its own.
-#[derive(Default)]
-pub struct OutQueue {
-    /// Empty if nothing waits.
-    first: Bytes,
-    rest: Option<Box<Rest>>,
-}
-
-/// The chunks after the first.
-#[derive(Default)]
-struct Rest {
-    chunks: VecDeque<Bytes>,
-    bytes: usize,
-}
-
-impl OutQueue {
-    /// Adds a chunk.
-    pub fn push(&mut self, chunk: Bytes) {
-        if chunk.is_empty() {
-        } else if self.first.is_empty() {
-            self.first = chunk;
-        } else {
-            let rest = self.rest.get_or_insert_default();
-            rest.bytes += chunk.len();
-            rest.chunks.push_back(chunk);
-        }
-    }
-
-    /// Bytes waiting.
-    #[inline]
-    pub fn bytes(&self) -> usize {
-        self.first.len() + self.rest.as_ref().map_or(0, |rest| rest.bytes)
-    }
-
-    /// The number of chunks waiting.
-    pub fn count(&self) -> usize {
-        let rest = self.rest.as_ref().map_or(0, |rest| rest.chunks.len());
-        usize::from(!self.first.is_empty()) + rest
-    }
-
-    /// The first chunk; empty if nothing waits.
-    pub fn first(&self) -> &Bytes {
-        &self.first
-    }
-
-    /// Chunks waiting.
-    pub fn chunks(&self) -> impl Iterator<Item = &Bytes> {
-        let first = (!self.first.is_empty()).then_some(&self.first);
-        let rest = self.rest.iter().flat_map(|rest| &rest.chunks);
-        first.into_iter().chain(rest)
-    }
-
-    /// Whether nothing waits.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.first.is_empty()
-    }
-
-    /// Drops what was sent.
-    pub fn consume(&mut self, mut sent: usize) {
-        while sent >= self.first.len() && !self.first.is_empty() {
-            sent -= self.first.len();
-            self.first = self.next();
-        }
-        assert!(
-            sent == 0 || !self.first.is_empty(),
-            "no more is sent than waits"
-        );
-        bytes::Buf::advance(&mut self.first, sent);
-    }
-
-    /// Takes the chunk after the first; an empty one if there is none.
-    fn next(&mut self) -> Bytes {
-        let Some(rest) = &mut self.rest else {
-            return Bytes::new();
-        };
-        let next = rest.chunks.pop_front().unwrap_or_default();
-        rest.bytes -= next.len();
-        if rest.chunks.is_empty() {
-            self.rest = None;
-        }
-        next
-    }
-}
-
 /// All clients, by slot and by id.
 #[derive(Default)]
 pub struct Clients {
@@ -526,7 +440,7 @@ impl Ids {
             "slots have {} bits",
             Self::SLOT_BITS
         );
-        self.entries.push(id << Self::SLOT_BITS | slot as u64);
+        vec::push_sparingly(&mut self.entries, id << Self::SLOT_BITS | slot as u64);
     }
 
     fn place(&self, id: u64) -> Option<usize> {
@@ -556,10 +470,7 @@ impl Clients {
     /// Adds a client.
     pub fn add(&mut self, fd: i32, peer: Endpoint, local: Endpoint, now_ms: i64) -> &mut Client {
         self.next_id += 1;
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.slots.len() - 1
-        });
+        let slot = self.free_slot();
         self.ids.add(self.next_id, slot);
         self.slots[slot].insert(Box::new(Client::new(
             self.next_id,
@@ -573,14 +484,18 @@ impl Clients {
 
     /// Adds one that nobody is connected as and that is not counted or listed: what runs as it is ours.
     pub fn add_internal(&mut self) -> Slot {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.slots.len() - 1
-        });
+        let slot = self.free_slot();
         let nowhere = || Endpoint::unix("");
         let client = Client::new(INTERNAL_ID, slot, -1, nowhere(), nowhere(), 0);
         self.slots[slot] = Some(Box::new(client));
         slot
+    }
+
+    fn free_slot(&mut self) -> Slot {
+        self.free.pop().unwrap_or_else(|| {
+            vec::push_sparingly(&mut self.slots, None);
+            self.slots.len() - 1
+        })
     }
 
     /// Removes a client.

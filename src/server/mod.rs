@@ -30,6 +30,7 @@ pub mod memory;
 pub mod monitor;
 pub mod multi;
 pub mod notify;
+pub mod out_queue;
 pub mod pause;
 pub mod peers;
 pub mod propagate;

@@ -33,6 +33,7 @@ use crate::server::supervise::Supervisor;
 use crate::server::tracking::{self, AllTracking};
 use crate::server::watch::Watchers;
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -114,7 +115,7 @@ pub struct Server {
     /// Clients that run MONITOR.
     pub monitors: Vec<Slot>,
     /// Clients with output or an end that the event loop must see to.
-    pub attention: Vec<Slot>,
+    pub attention: VecDeque<Slot>,
     /// Clients that wait for the end of a pause.
     pub postponed: Vec<Slot>,
     /// Clients that wait for keys.
@@ -228,7 +229,7 @@ impl Server {
             eviction_is_due: false,
             pubsub: PubSub::default(),
             monitors: Vec::new(),
-            attention: Vec::new(),
+            attention: VecDeque::new(),
             postponed: Vec::new(),
             blocked: Blocked::default(),
             scripting: Scripting::default(),
@@ -456,7 +457,7 @@ impl Server {
 
     /// Says that the event loop must look after a client.
     pub fn attend(&mut self, slot: Slot) {
-        self.attention.push(slot);
+        self.attention.push_back(slot);
     }
 
     /// Whether there was room for data when the last request was admitted.

@@ -175,6 +175,34 @@ fn many_subscribers_are_all_told_in_order() {
     }
 }
 
+/// They are told in several turns of the loop, between which the sender goes on.
+#[test]
+fn all_of_more_subscribers_than_one_turn_serves_are_told_everything() {
+    let mut server = Server::start(&[]);
+    let mut listeners: Vec<Client> = (0..700).map(|_| server.connect()).collect();
+    for (index, listener) in listeners.iter_mut().enumerate() {
+        if index % 2 == 1 {
+            listener.run("HELLO 3");
+        }
+        run_all(listener, "SUBSCRIBE c", 1);
+    }
+    let mut sender = server.connect();
+    let message = |n: usize| format!("{n}").repeat(1 + n * n);
+    for n in 0..40 {
+        let reply = sender.run(&format!("PUBLISH c {}", message(n)));
+        assert_eq!(reply, Value::Integer(700));
+    }
+    // Nor does one that ends the server cut anything off.
+    sender.send("SHUTDOWN NOSAVE\r\n");
+    for listener in &mut listeners {
+        for n in 0..40 {
+            assert_eq!(texts(&listener.read())[2], message(n));
+        }
+        assert!(listener.read_to_close().is_empty());
+    }
+    server.wait();
+}
+
 #[test]
 fn events_are_told_in_the_order_in_which_they_happened() {
     let server = Server::start(&["--notify-keyspace-events", "KEA"]);
