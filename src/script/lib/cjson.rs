@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod number;
+mod word;
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_int};

@@ -512,8 +512,14 @@ impl<'call> Buffer<'call> {
     }
 
     #[inline]
-    pub(super) fn clear(&mut self) {
-        self.len = 0;
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Takes back what was put behind the first `len` bytes.
+    #[inline]
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     #[inline]
@@ -533,6 +539,38 @@ impl<'call> Buffer<'call> {
             ptr::copy_nonoverlapping(bytes.as_ptr(), end.as_ptr(), bytes.len());
         }
         self.len += bytes.len();
+    }
+
+    /// Puts the first `len` bytes of a word, the lowest first.
+    #[inline]
+    pub(super) fn put_word(&mut self, word: u64, len: usize) {
+        debug_assert!(len <= size_of::<u64>());
+        self.reserve(size_of::<u64>());
+        // SAFETY: `reserve` made room for the whole word. What is behind `len` is not counted.
+        unsafe {
+            let end = self.start.add(self.len).cast::<[u8; 8]>();
+            end.write_unaligned(word.to_le_bytes());
+        }
+        self.len += len.min(size_of::<u64>());
+    }
+
+    /// Puts what `fill` puts into a run of at most `room` bytes, and returns what it returns.
+    #[inline]
+    pub(super) fn run<T>(&mut self, room: usize, fill: impl FnOnce(&mut Run) -> T) -> T {
+        self.reserve(room);
+        // SAFETY: `reserve` made room for so many bytes, all in one userdata.
+        let mut run = unsafe {
+            let start = self.start.add(self.len);
+            Run {
+                end: start,
+                limit: start.add(room),
+                bytes: PhantomData,
+            }
+        };
+        let result = fill(&mut run);
+        // SAFETY: the end of a run lies between where it began, in the buffer's memory, and its limit there.
+        self.len = unsafe { run.end.offset_from_unsigned(self.start) };
+        result
     }
 
     #[inline]
@@ -559,6 +597,41 @@ impl<'call> Buffer<'call> {
             self.start = NonNull::new(start).expect("Lua raises an error if it has no memory");
         }
         self.capacity = capacity;
+    }
+}
+
+/// Bytes at the end of a buffer that get there faster than one by one: there is room for them.
+pub(super) struct Run<'buffer> {
+    /// All before is written.
+    end: NonNull<u8>,
+    limit: NonNull<u8>,
+    bytes: PhantomData<&'buffer mut u8>,
+}
+
+impl Run<'_> {
+    #[inline]
+    pub(super) fn put(&mut self, byte: u8) {
+        assert!(self.end < self.limit, "a run keeps to its room");
+        // SAFETY: there is room for a byte, and the end is at most the limit then.
+        unsafe {
+            self.end.write(byte);
+            self.end = self.end.add(1);
+        }
+    }
+
+    /// Puts the first `len` bytes of a word, the lowest first. There must be room for all of it.
+    #[inline]
+    pub(super) fn put_word(&mut self, word: u64, len: usize) {
+        // SAFETY: the end is at most the limit, in the same userdata.
+        let room = unsafe { self.limit.offset_from_unsigned(self.end) };
+        assert!(len <= 8 && 8 <= room, "a run keeps to its room");
+        // SAFETY: there is room for eight bytes, and `len` is no more.
+        unsafe {
+            self.end
+                .cast::<[u8; 8]>()
+                .write_unaligned(word.to_le_bytes());
+            self.end = self.end.add(len);
+        }
     }
 }
 

@@ -71,6 +71,28 @@ fn check(expression: &str, expected: &str) {
     assert_eq!(values(&lua(), expression), expected, "{expression}");
 }
 
+/// Strings are read and written by words: an escape may stand anywhere in one, and across two.
+#[test]
+fn escapes_stand_anywhere() {
+    let lua = lua();
+    let script = r##"
+    local escaped = [=[\"#\\]\/\b\f\n\r\t\u0041\u00e9\u20ac\ud83d\ude00\u0000\u001f]=]
+    local plain = '"#\\]/\b\f\n\r\tA\195\169\226\130\172\240\159\152\128\0\31'
+    for before = 0, 20 do
+      for behind = 0, 20 do
+        local start, rest = ('x'):rep(before), ('y'):rep(behind)
+        local text = start .. plain .. rest
+        assert(cjson.decode('["' .. start .. escaped .. rest .. '"]')[1] == text)
+        assert(cjson.decode(cjson.encode({text}))[1] == text)
+        for _, bad in ipairs({'\\', '\\u12g4', '\\ud800', '\\udc00\\udc00', '\0'}) do
+          local ok, why = pcall(cjson.decode, '["' .. start .. '\\n' .. rest .. bad)
+          assert(not ok and why:find('at character ' .. 5 + before + behind, 1, true), why)
+        end
+      end
+    end"##;
+    lua.load(script).exec().expect("equal texts");
+}
+
 #[test]
 fn settings_belong_to_their_table() {
     check(

@@ -9,8 +9,8 @@
 
 use std::ffi::c_int;
 
-use super::super::stack::{Buffer, Levels, SLOTS_MAX, Stack};
-use super::{KEPT, Settings, number};
+use super::super::stack::{Buffer, Levels, Run, SLOTS_MAX, Stack};
+use super::{KEPT, Settings, number, word};
 
 /// How many values of an array wait on the stack.
 const WAITING_MAX: c_int = 128;
@@ -35,7 +35,6 @@ pub(super) fn decode(stack: Stack) -> c_int {
         settings: stack.shared(),
         text,
         at: 0,
-        token_at: 0,
         unescaped: None,
     };
     decoder.document();
@@ -52,33 +51,19 @@ struct Decoder<'call> {
     text: &'call [u8],
     /// Where the next token begins, or spaces before it.
     at: usize,
-    /// Where an error of the last token is.
-    token_at: usize,
-    /// Holds the last string if that had escapes.
+    /// The last string that had escapes, once there was one.
     unescaped: Option<Buffer<'call>>,
 }
 
-#[derive(Clone, Copy)]
-enum Token {
-    ObjectBegin,
-    ObjectEnd,
-    ArrayBegin,
-    ArrayEnd,
-    /// A string that stands in the text as it is.
-    Plain {
-        start: usize,
-        end: usize,
-    },
-    /// A string in `unescaped`.
-    Unescaped,
+/// A value that is one token and no string.
+enum Scalar {
     Number(f64),
     Boolean(bool),
     Null,
-    Colon,
-    Comma,
-    End,
-    Error(&'static str),
 }
+
+/// What is wrong with a token.
+type Problem = &'static str;
 
 /// A container that is being read.
 #[derive(Clone, Copy)]
@@ -95,105 +80,110 @@ impl Decoder<'_> {
     /// Pushes the value that the text holds and nothing else.
     fn document(&mut self) {
         let mut levels = Levels::new();
-        let mut token = self.token();
         loop {
-            match token {
-                Token::ObjectBegin => {
-                    // The table, a key, its value, and what a growing buffer needs.
-                    self.descend(&levels, 4);
-                    self.stack.push_table(0);
-                    token = self.token();
-                    if !matches!(token, Token::ObjectEnd) {
-                        levels.push(Level::Object);
-                        token = self.key(token);
+            self.skip_spaces();
+            match self.text[self.at] {
+                b'"' => self.string("value"),
+                b'-' | b'0'..=b'9' => self.number(),
+                b'{' => {
+                    if self.begin_object(&mut levels) {
                         continue;
                     }
                 }
-                Token::ArrayBegin => {
-                    let waits = self.stack.top() < WAITING_TOP_MAX;
-                    self.descend(&levels, if waits { WAITING_MAX + 3 } else { 3 });
-                    token = self.token();
-                    if !matches!(token, Token::ArrayEnd) {
-                        levels.push(self.begin_array(waits));
+                b'[' => {
+                    if self.begin_array(&mut levels) {
                         continue;
                     }
-                    self.stack.push_table(0);
                 }
-                _ => self.scalar(token),
+                _ => self.word(),
             }
-            match self.after_value(&mut levels) {
-                Some(next) => token = next,
-                None => return,
+            if !self.after_value(&mut levels) {
+                return;
             }
         }
     }
 
-    /// Stores the value on top of the stack, and ends the containers that end behind it. The token that follows
-    /// is the next value's first; there is none after the last.
+    /// Stores the value on top of the stack, and ends the containers that end behind it. Says whether another value
+    /// follows, which the text is at then.
     #[inline]
-    fn after_value(&mut self, levels: &mut Levels<Level>) -> Option<Token> {
+    fn after_value(&mut self, levels: &mut Levels<Level>) -> bool {
         loop {
             let Some(level) = levels.last() else {
-                let token = self.token();
-                return match token {
-                    Token::End => None,
-                    _ => self.refuse("the end", token),
-                };
+                self.skip_spaces();
+                if self.text[self.at] != 0 {
+                    self.refuse_next("the end");
+                }
+                return false;
             };
             if matches!(level, Level::Object) {
                 self.stack.set(-3);
-                let token = self.token();
-                match token {
-                    Token::Comma => {
-                        let key = self.token();
-                        return Some(self.key(key));
-                    }
-                    Token::ObjectEnd => {}
-                    _ => self.refuse("comma or object end", token),
+                if self.takes(b',') {
+                    self.key();
+                    return true;
+                }
+                if !self.takes(b'}') {
+                    self.refuse_next("comma or object end");
                 }
             } else {
                 self.store(level);
-                let token = self.token();
-                match token {
-                    Token::Comma => return Some(self.token()),
-                    Token::ArrayEnd => self.end_array(*level),
-                    _ => self.refuse("comma or array end", token),
+                if self.takes(b',') {
+                    return true;
                 }
+                if !self.takes(b']') {
+                    self.refuse_next("comma or array end");
+                }
+                self.end_array(*level);
             }
             levels.pop();
         }
     }
 
+    /// Pushes the number that the text is at.
     #[inline]
-    fn scalar(&mut self, token: Token) {
-        match token {
-            Token::Plain { .. } | Token::Unescaped => self.push_string(token),
-            Token::Number(value) => self.stack.push_number(value),
-            Token::Boolean(value) => self.stack.push_boolean(value),
-            Token::Null => self.stack.push_null(),
-            _ => self.refuse("value", token),
+    fn number(&mut self) {
+        match self.read_number() {
+            Ok(value) => self.stack.push_number(value),
+            Err(problem) => self.refuse("value", problem, self.at),
         }
     }
 
-    /// Pushes a key and returns the first token of its value.
-    #[inline]
-    fn key(&mut self, token: Token) -> Token {
-        if !matches!(token, Token::Plain { .. } | Token::Unescaped) {
-            self.refuse("object key string", token);
-        }
-        self.push_string(token);
-        match self.token() {
-            Token::Colon => self.token(),
-            token => self.refuse("colon", token),
+    /// Pushes a value that begins as no other kind does.
+    fn word(&mut self) {
+        match self.read_word() {
+            Some(Ok(Scalar::Number(value))) => self.stack.push_number(value),
+            Some(Ok(Scalar::Boolean(value))) => self.stack.push_boolean(value),
+            Some(Ok(Scalar::Null)) => self.stack.push_null(),
+            Some(Err(problem)) => self.refuse("value", problem, self.at),
+            None => self.refuse_next("value"),
         }
     }
 
+    // --- objects ---
+
+    /// Pushes a table, and if the object has members, the first key.
+    fn begin_object(&mut self, levels: &mut Levels<Level>) -> bool {
+        self.at += 1;
+        // The table, a key, its value, and what a growing buffer needs.
+        self.descend(levels, 4);
+        self.stack.push_table(0);
+        if self.takes(b'}') {
+            return false;
+        }
+        levels.push(Level::Object);
+        self.key();
+        true
+    }
+
+    /// Pushes a key, and goes on to its value.
     #[inline]
-    fn push_string(&self, token: Token) {
-        match (token, &self.unescaped) {
-            (Token::Plain { start, end }, _) => self.stack.push_text(&self.text[start..end]),
-            (_, Some(buffer)) => self.stack.push_text(buffer.bytes()),
-            (_, None) => unreachable!("an unescaped string is in the buffer"),
+    fn key(&mut self) {
+        self.skip_spaces();
+        if self.text[self.at] != b'"' {
+            self.refuse_next("object key string");
+        }
+        self.string("object key string");
+        if !self.takes(b':') {
+            self.refuse_next("colon");
         }
     }
 
@@ -211,15 +201,25 @@ impl Decoder<'_> {
 
     // --- arrays ---
 
-    fn begin_array(&self, waits: bool) -> Level {
-        if !waits {
+    /// Pushes a table, or the place of one if the array has values.
+    fn begin_array(&mut self, levels: &mut Levels<Level>) -> bool {
+        self.at += 1;
+        let waits = self.stack.top() < WAITING_TOP_MAX;
+        self.descend(levels, if waits { WAITING_MAX + 3 } else { 3 });
+        if self.takes(b']') {
             self.stack.push_table(0);
-            return Level::Array { len: 0 };
+            return false;
         }
-        self.stack.push_nil();
-        Level::Waiting {
-            top: self.stack.top(),
-        }
+        levels.push(if waits {
+            self.stack.push_nil();
+            Level::Waiting {
+                top: self.stack.top(),
+            }
+        } else {
+            self.stack.push_table(0);
+            Level::Array { len: 0 }
+        });
+        true
     }
 
     /// Takes the value on top of the stack into an array.
@@ -249,147 +249,166 @@ impl Decoder<'_> {
         }
     }
 
+    // --- strings ---
+
+    /// Pushes the string whose quote the text is at, or says that it is not what was `wanted`.
+    #[inline]
+    fn string(&mut self, wanted: &str) {
+        let start = self.at + 1;
+        let end = self.plain_end(start);
+        if self.text[end] == b'"' {
+            self.stack.push_text(&self.text[start..end]);
+            self.at = end + 1;
+        } else {
+            self.string_with_escapes(wanted);
+        }
+    }
+
+    /// Where the plain bytes from `start` on end.
+    #[inline]
+    fn plain_end(&self, start: usize) -> usize {
+        let mut end = start;
+        loop {
+            let ends = word::ends_decoded(word::first(&self.text[end..]));
+            if ends != 0 {
+                return end + word::before(ends);
+            }
+            end += word::LEN;
+        }
+    }
+
+    fn string_with_escapes(&mut self, wanted: &str) {
+        match self.read_string() {
+            Ok(()) => {}
+            Err((at, problem)) => self.refuse(wanted, problem, at),
+        }
+        let unescaped = self.unescaped.as_ref().expect("a string was read");
+        self.stack.push_text(unescaped.bytes());
+    }
+
+    /// Reads the string whose quote the text is at into `unescaped`, or says what is wrong where.
+    fn read_string(&mut self) -> Result<(), (usize, Problem)> {
+        let mut buffer = match self.unescaped.take() {
+            Some(buffer) => buffer,
+            None => Buffer::take(self.stack, 2, KEPT),
+        };
+        buffer.truncate(0);
+        let start = self.at + 1;
+        let text = &self.text[start..];
+        // No escape is shorter than what it stands for.
+        let (len, problem) = buffer.run(text.len() + word::LEN, |run| unescape(text, run));
+        self.unescaped = Some(buffer);
+        match problem {
+            Some(problem) => Err((start + len, problem)),
+            None => {
+                self.at = start + len + 1;
+                Ok(())
+            }
+        }
+    }
+
     // --- tokens ---
 
     #[inline]
-    fn token(&mut self) -> Token {
+    fn skip_spaces(&mut self) {
         while matches!(self.text[self.at], b' ' | b'\t' | b'\n' | b'\r') {
             self.at += 1;
         }
-        self.token_at = self.at;
-        let token = match self.text[self.at] {
-            b'"' => return self.string(),
-            b'-' | b'0'..=b'9' => return self.number(),
-            b'{' => Token::ObjectBegin,
-            b'}' => Token::ObjectEnd,
-            b'[' => Token::ArrayBegin,
-            b']' => Token::ArrayEnd,
-            b',' => Token::Comma,
-            b':' => Token::Colon,
-            0 => return Token::End,
-            _ => return self.word(),
-        };
-        self.at += 1;
-        token
     }
 
-    fn number(&mut self) -> Token {
+    /// Reads the next token if it is this one, of one byte, and says so.
+    #[inline]
+    fn takes(&mut self, byte: u8) -> bool {
+        if self.text[self.at] != byte {
+            self.skip_spaces();
+            if self.text[self.at] != byte {
+                return false;
+            }
+        }
+        self.at += 1;
+        true
+    }
+
+    #[inline]
+    fn read_number(&mut self) -> Result<f64, Problem> {
         let text = &self.text[self.at..];
         if self.settings.decode_invalid_numbers.get() == 0 && is_no_json_number(text) {
-            return Token::Error("invalid number");
+            return Err("invalid number");
         }
-        match number::parse(text) {
-            Some((value, len)) => {
-                self.at += len;
-                Token::Number(value)
-            }
-            None => Token::Error("invalid number"),
-        }
+        let (value, len) = number::parse(text).ok_or("invalid number")?;
+        self.at += len;
+        Ok(value)
     }
 
-    fn word(&mut self) -> Token {
+    /// Reads a token of letters; none if it is another kind.
+    fn read_word(&mut self) -> Option<Result<Scalar, Problem>> {
         let text = &self.text[self.at..];
-        for (word, token) in [
-            (&b"true"[..], Token::Boolean(true)),
-            (b"false", Token::Boolean(false)),
-            (b"null", Token::Null),
+        for (word, value) in [
+            (&b"true"[..], Scalar::Boolean(true)),
+            (b"false", Scalar::Boolean(false)),
+            (b"null", Scalar::Null),
         ] {
             if text.starts_with(word) {
                 self.at += word.len();
-                return token;
+                return Some(Ok(value));
             }
+        }
+        if matches!(text[0], b'{' | b'}' | b'[' | b']' | b',' | b':' | 0) {
+            return None;
         }
         let may_be_number = matches!(text[0], b'+' | b'i' | b'I' | b'n' | b'N');
         if may_be_number
             && self.settings.decode_invalid_numbers.get() != 0
             && is_no_json_number(text)
         {
-            return self.number();
+            return Some(self.read_number().map(Scalar::Number));
         }
-        Token::Error("invalid token")
+        Some(Err("invalid token"))
     }
 
-    #[inline]
-    fn string(&mut self) -> Token {
-        let start = self.at + 1;
-        let mut at = start;
-        while !ENDS_PLAIN[usize::from(self.text[at])] {
-            at += 1;
-        }
-        if self.text[at] != b'"' {
-            return self.string_with_escapes(start, at);
-        }
-        self.at = at + 1;
-        Token::Plain { start, end: at }
-    }
+    // --- errors ---
 
-    /// Reads a string that begins with the plain bytes from `start` to `at`.
-    fn string_with_escapes(&mut self, mut start: usize, mut at: usize) -> Token {
-        let stack = self.stack;
-        let mut buffer = match self.unescaped.take() {
-            Some(buffer) => buffer,
-            None => Buffer::take(stack, 2, KEPT),
+    /// Raises the error of the next token, which is not what was `wanted`, or no token at all.
+    #[cold]
+    fn refuse_next(&mut self, wanted: &str) -> ! {
+        self.skip_spaces();
+        let mut at = self.at;
+        let found = match self.text[at] {
+            b'{' => "T_OBJ_BEGIN",
+            b'}' => "T_OBJ_END",
+            b'[' => "T_ARR_BEGIN",
+            b']' => "T_ARR_END",
+            b',' => "T_COMMA",
+            b':' => "T_COLON",
+            0 => "T_END",
+            b'"' => match self.read_string() {
+                Ok(()) => "T_STRING",
+                Err((problem_at, problem)) => {
+                    at = problem_at;
+                    problem
+                }
+            },
+            b'-' | b'0'..=b'9' => self
+                .read_number()
+                .map_or_else(|problem| problem, |_| "T_NUMBER"),
+            _ => match self.read_word().expect("other kinds are excluded") {
+                Ok(Scalar::Number(_)) => "T_NUMBER",
+                Ok(Scalar::Boolean(_)) => "T_BOOLEAN",
+                Ok(Scalar::Null) => "T_NULL",
+                Err(problem) => problem,
+            },
         };
-        buffer.clear();
-        let error = loop {
-            buffer.put_all(&self.text[start..at]);
-            match self.text[at] {
-                b'"' => break None,
-                0 => break Some("unexpected end of string"),
-                _ => match unescape(&self.text[at + 1..], &mut buffer) {
-                    Ok(len) => at += 1 + len,
-                    Err(error) => break Some(error),
-                },
-            }
-            start = at;
-            while !ENDS_PLAIN[usize::from(self.text[at])] {
-                at += 1;
-            }
-        };
-        self.unescaped = Some(buffer);
-        match error {
-            Some(error) => {
-                self.token_at = at;
-                Token::Error(error)
-            }
-            None => {
-                self.at = at + 1;
-                Token::Unescaped
-            }
-        }
+        self.refuse(wanted, found, at)
     }
 
     #[cold]
-    fn refuse(&self, wanted: &str, found: Token) -> ! {
-        let found = match found {
-            Token::ObjectBegin => "T_OBJ_BEGIN",
-            Token::ObjectEnd => "T_OBJ_END",
-            Token::ArrayBegin => "T_ARR_BEGIN",
-            Token::ArrayEnd => "T_ARR_END",
-            Token::Plain { .. } | Token::Unescaped => "T_STRING",
-            Token::Number(_) => "T_NUMBER",
-            Token::Boolean(_) => "T_BOOLEAN",
-            Token::Null => "T_NULL",
-            Token::Colon => "T_COLON",
-            Token::Comma => "T_COMMA",
-            Token::End => "T_END",
-            Token::Error(error) => error,
-        };
-        let at = self.token_at + 1;
+    fn refuse(&self, wanted: &str, found: &str, at: usize) -> ! {
+        let at = at + 1;
         self.stack.fail(format_args!(
             "Expected {wanted} but found {found} at character {at}"
         ))
     }
 }
-
-/// The bytes that end a run of plain ones in a string.
-static ENDS_PLAIN: [bool; 256] = {
-    let mut ends = [false; 256];
-    ends[0] = true;
-    ends[b'"' as usize] = true;
-    ends[b'\\' as usize] = true;
-    ends
-};
 
 /// Whether what `strtod` may take is for certain no number of JSON's.
 fn is_no_json_number(text: &[u8]) -> bool {
@@ -406,43 +425,126 @@ fn is_no_json_number(text: &[u8]) -> bool {
         .is_some_and(|word| word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"nan"))
 }
 
-/// Puts what an escape stands for, whose backslash is read, and returns its length.
-fn unescape(escape: &[u8], out: &mut Buffer) -> Result<usize, &'static str> {
-    let byte = match escape[0] {
-        byte @ (b'"' | b'\\' | b'/') => byte,
-        b'b' => 0x08,
-        b't' => b'\t',
-        b'n' => b'\n',
-        b'f' => 0x0c,
-        b'r' => b'\r',
-        b'u' => return unescape_unicode(escape, out).ok_or("invalid unicode escape code"),
-        _ => return Err("invalid escape code"),
-    };
-    out.put(byte);
-    Ok(1)
-}
-
-/// The same for an escape that starts with `u`: a code unit, or two where the first is a high surrogate.
-fn unescape_unicode(escape: &[u8], out: &mut Buffer) -> Option<usize> {
-    let unit = hexadecimal4(&escape[1..])?;
-    let (code, len) = match char::from_u32(unit) {
-        Some(code) => (code, 5),
-        None => {
-            let second = escape[5..].strip_prefix(b"\\u")?;
-            let low = hexadecimal4(second)?;
-            if !(0xd800..0xdc00).contains(&unit) || !(0xdc00..0xe000).contains(&low) {
-                return None;
+/// Puts what a string stands for that begins behind its quote. Returns how long it is, and what is wrong there if it
+/// does not end in another quote.
+#[inline]
+fn unescape(text: &[u8], run: &mut Run) -> (usize, Option<Problem>) {
+    // Words begin eight bytes apart as long as no code unit comes, so that the next one need not wait for the length
+    // of an escape.
+    let mut base = 0;
+    'words: loop {
+        let mut word = word::first(&text[base..]);
+        let mut ends = word::ends_decoded(word);
+        let mut taken = 0;
+        while ends != 0 {
+            let plain = word::before(ends);
+            run.put_word(word, plain);
+            let mut at = base + taken + plain;
+            match text[at] {
+                b'"' => return (at, None),
+                0 => return (at, Some("unexpected end of string")),
+                _ => {}
             }
-            let code = 0x1_0000 + ((unit & 0x3ff) << 10 | low & 0x3ff);
-            (char::from_u32(code)?, 11)
+            match ESCAPED[usize::from(text[at + 1])] {
+                0 => return (at, Some("invalid escape code")),
+                CODE_UNIT => {
+                    // They come in rows.
+                    while text[at..].starts_with(b"\\u") {
+                        let Some((code, len)) = code_units(&text[at + 2..]) else {
+                            return (at, Some("invalid unicode escape code"));
+                        };
+                        put_utf8(code, run);
+                        at += 2 + len;
+                    }
+                    base = at;
+                    continue 'words;
+                }
+                byte => run.put(byte),
+            }
+            taken += plain + 2;
+            if taken > word::LEN {
+                base += word::LEN + 1;
+                continue 'words;
+            }
+            word = word::without(word::without(word, plain), 2);
+            ends = word::without(word::without(ends, plain), 2);
         }
-    };
-    out.put_all(code.encode_utf8(&mut [0; 4]).as_bytes());
-    Some(len)
+        run.put_word(word, word::LEN - taken);
+        base += word::LEN;
+    }
 }
 
+/// What the letter behind a backslash stands for; 0 if for nothing.
+static ESCAPED: [u8; 256] = {
+    let mut escaped = [0; 256];
+    escaped[b'"' as usize] = b'"';
+    escaped[b'\\' as usize] = b'\\';
+    escaped[b'/' as usize] = b'/';
+    escaped[b'b' as usize] = 0x08;
+    escaped[b't' as usize] = b'\t';
+    escaped[b'n' as usize] = b'\n';
+    escaped[b'f' as usize] = 0x0c;
+    escaped[b'r' as usize] = b'\r';
+    escaped[b'u' as usize] = CODE_UNIT;
+    escaped
+};
+
+/// Stands for the digits that follow, of a code unit.
+const CODE_UNIT: u8 = b'u';
+
+/// The character whose code unit, behind its `\u`, a text begins with, and how many bytes of it that takes: four,
+/// or with a second unit ten.
+#[inline]
+fn code_units(digits: &[u8]) -> Option<(u32, usize)> {
+    let unit = hexadecimal4(digits)?;
+    if !(0xd800..0xe000).contains(&unit) {
+        return Some((unit, 4));
+    }
+    let low = hexadecimal4(digits[4..].strip_prefix(b"\\u")?)?;
+    if unit >= 0xdc00 || !(0xdc00..0xe000).contains(&low) {
+        return None;
+    }
+    Some((0x1_0000 + ((unit & 0x3ff) << 10 | low & 0x3ff), 10))
+}
+
+/// The value of four hexadecimal digits.
+#[inline]
 fn hexadecimal4(digits: &[u8]) -> Option<u32> {
-    digits.get(..4)?.iter().try_fold(0, |value, digit| {
-        Some(value << 4 | char::from(*digit).to_digit(16)?)
-    })
+    let digits: &[u8; 4] = digits.first_chunk()?;
+    // What is no digit is moved up at most to bit 28, so it leaves its mark above the sixteen bits.
+    let value = digits
+        .iter()
+        .fold(0, |value, digit| value << 4 | DIGITS[usize::from(*digit)]);
+    (value <= 0xffff).then_some(value)
+}
+
+static DIGITS: [u32; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u32;
+        digits[b"0123456789ABCDEF"[value] as usize] = value as u32;
+        value += 1;
+    }
+    digits
+};
+
+/// More than four digits can be.
+const NO_DIGIT: u32 = 1 << 16;
+
+/// Puts a character in UTF-8.
+#[inline]
+fn put_utf8(code: u32, run: &mut Run) {
+    let tail = |shift: u32| u64::from(0x80 | code >> shift & 0x3f);
+    let head = |shift: u32| u64::from(code >> shift);
+    let (word, len) = match code {
+        0..0x80 => (head(0), 1),
+        0x80..0x800 => (0xc0 | head(6) | tail(0) << 8, 2),
+        0x800..0x1_0000 => (0xe0 | head(12) | tail(6) << 8 | tail(0) << 16, 3),
+        _ => (
+            0xf0 | head(18) | tail(12) << 8 | tail(6) << 16 | tail(0) << 24,
+            4,
+        ),
+    };
+    run.put_word(word, len);
 }

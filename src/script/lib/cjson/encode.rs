@@ -7,7 +7,7 @@ use std::ffi::c_int;
 
 use super::super::stack::{Buffer, Kind, Levels, SLOTS_MAX, Stack};
 use super::number::{TEXT_MAX, format};
-use super::{KEPT, NULL, REFUSED, Settings};
+use super::{KEPT, NULL, REFUSED, Settings, word};
 
 /// A container that is being written; its table is on the stack, the key of a member above it.
 #[derive(Clone, Copy)]
@@ -47,11 +47,12 @@ impl Encoder<'_> {
         let stack = self.stack;
         let mut levels = Levels::new();
         loop {
-            if stack.kind(-1) == Kind::Table {
-                self.open(&mut levels);
-            } else {
-                self.scalar();
-                stack.pop(1);
+            match stack.kind(-1) {
+                Kind::Table => self.open(&mut levels),
+                kind => {
+                    self.scalar(kind);
+                    stack.pop(1);
+                }
             }
             while !self.push_member(&mut levels) {
                 levels.pop();
@@ -65,8 +66,8 @@ impl Encoder<'_> {
 
     /// Writes the value on top of the stack, which is no table.
     #[inline]
-    fn scalar(&mut self) {
-        match self.stack.kind(-1) {
+    fn scalar(&mut self, kind: Kind) {
+        match kind {
             Kind::String => self.text(-1),
             Kind::Number => self.number(-1),
             Kind::Boolean if self.stack.boolean(-1) => self.out.put_all(b"true"),
@@ -86,12 +87,12 @@ impl Encoder<'_> {
                 "Cannot serialise, excessive nesting ({depth})"
             ));
         }
-        match self.array_len() {
-            Some(len) if len > 0 => {
-                self.out.put(b'[');
-                levels.push(Level::Array { index: 0, len });
-            }
+        let start = self.out.len();
+        self.out.put(b'[');
+        match self.array() {
+            Some((index, len)) if len > 0 => levels.push(Level::Array { index, len }),
             _ => {
+                self.out.truncate(start);
                 self.out.put(b'{');
                 self.stack.push_nil();
                 levels.push(Level::Object { is_empty: true });
@@ -149,27 +150,32 @@ impl Encoder<'_> {
         }
     }
 
-    /// The length of the table on top of the stack as an array; none if it is an object.
-    fn array_len(&self) -> Option<i32> {
+    /// How many values of the table on top of the stack are written, and its length as an array; none if it is an
+    /// object.
+    ///
+    /// To tell them apart takes a look at all keys. Values that come by on the way are written at once, as long as
+    /// they are scalars and come as those of an array do; what is written is only kept if it is one.
+    fn array(&mut self) -> Option<(i32, i32)> {
         let stack = self.stack;
-        let (mut len, mut values) = (0i32, 0i32);
+        let (mut len, mut values, mut written) = (0i32, 0i32, 0i32);
         stack.push_nil();
         while stack.next(-2) {
             let key = match stack.kind(-2) {
                 Kind::Number => stack.number(-2),
                 _ => 0.0,
             };
-            if !(key >= 1.0 && key.floor() == key) {
+            let whole = key as i32;
+            if f64::from(whole) == key && whole >= 1 {
+                len = len.max(whole);
+            } else if key > f64::from(i32::MAX) && key.floor() == key {
+                // What does not fit makes an object of the table, as it does in the library on x86-64.
+                len = i32::MIN;
+            } else {
                 stack.pop(2);
                 return None;
             }
-            if key > f64::from(len) {
-                // What does not fit makes an object of the table, as it does in the library on x86-64.
-                len = if key <= f64::from(i32::MAX) {
-                    key as i32
-                } else {
-                    i32::MIN
-                };
+            if written == values && whole == written + 1 && self.writes_early(written) {
+                written += 1;
             }
             values += 1;
             stack.pop(1);
@@ -182,7 +188,26 @@ impl Encoder<'_> {
             }
             return None;
         }
-        Some(len)
+        Some((written, len))
+    }
+
+    /// Writes the value on top of the stack, behind so many others of its array, unless that may have to wait: it
+    /// is a table, or would be refused.
+    #[inline]
+    fn writes_early(&mut self, before: i32) -> bool {
+        let kind = self.stack.kind(-1);
+        let waits = match kind {
+            Kind::Table | Kind::Other => true,
+            Kind::Number => !self.stack.number(-1).is_finite(),
+            Kind::String | Kind::Boolean | Kind::Nil | Kind::Null => false,
+        };
+        if !waits {
+            if before > 0 {
+                self.out.put(b',');
+            }
+            self.scalar(kind);
+        }
+        !waits
     }
 
     #[inline]
@@ -205,27 +230,43 @@ impl Encoder<'_> {
     fn text(&mut self, index: c_int) {
         let mut text = self.stack.text(index);
         self.out.put(b'"');
-        while let Some(plain) = text
-            .iter()
-            .position(|byte| ESCAPES[usize::from(*byte)] != 0)
-        {
-            self.out.put_all(&text[..plain]);
-            self.escape(text[plain]);
-            text = &text[plain + 1..];
+        loop {
+            let mut word = word::first(text);
+            let mut ends = word::ends_encoded(word);
+            let mut left = text.len().min(word::LEN);
+            while ends != 0 {
+                let plain = word::before(ends);
+                if plain >= left {
+                    break;
+                }
+                self.out.put_word(word, plain);
+                word = word::without(word, plain);
+                self.escape(word as u8);
+                word = word::without(word, 1);
+                ends = word::without(word::without(ends, plain), 1);
+                left -= plain + 1;
+            }
+            self.out.put_word(word, left);
+            if text.len() <= word::LEN {
+                break;
+            }
+            text = &text[word::LEN..];
         }
-        self.out.put_all(text);
         self.out.put(b'"');
     }
 
+    #[inline]
     fn escape(&mut self, byte: u8) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
         match ESCAPES[usize::from(byte)] {
             b'u' => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
-                self.out
-                    .put_all(&[b'\\', b'u', b'0', b'0', HEX[high], HEX[low]]);
+                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+                let escape = [b'\\', b'u', b'0', b'0', high, low, 0, 0];
+                self.out.put_word(u64::from_le_bytes(escape), 6);
             }
-            letter => self.out.put_all(&[b'\\', letter]),
+            letter => self
+                .out
+                .put_word(u64::from_le_bytes([b'\\', letter, 0, 0, 0, 0, 0, 0]), 2),
         }
     }
 

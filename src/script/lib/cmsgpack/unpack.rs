@@ -1,23 +1,17 @@
 //! `cmsgpack.unpack`, `unpack_one` and `unpack_limit`.
 //!
-//! Tables grow as values come, never by what the bytes promise. As in `cjson.decode`, the values of a short array
-//! wait on Lua's stack until all are there, and containers are kept in [`Levels`], not on the processor's
-//! stack. How deep they may be inside each other is Redis's limit: the slots of Lua's stack that its library uses,
+//! An array's table is made as big as the bytes promise, but all promises together are believed up to the number of
+//! bytes: more values than that they cannot hold. Beyond it, and in maps, tables grow as values come. Containers are
+//! kept in [`Levels`], not on the processor's stack. How deep they may be inside each other is Redis's limit: the slots of Lua's stack that its library uses,
 //! one for each value and table that is not complete.
 
 use std::ffi::c_int;
 
-use super::super::stack::{Kind, Levels, SLOTS_MAX, Stack};
-
-/// The longest array whose values wait on the stack.
-const WAITING_MAX: u32 = 128;
+use super::super::stack::{Levels, SLOTS_MAX, Stack};
 
 /// What a stack overflow says, and what it says where an array begins.
 const TOO_MANY: &str = "too many return values at once; use unpack_one or unpack_limit instead.";
 const IN_ARRAY: &str = "in function mp_decode_to_lua_array";
-
-/// Arrays that begin above this many values on the stack have none wait.
-const WAITING_TOP_MAX: c_int = 1000;
 
 /// `unpack(text)`: all values.
 pub(super) fn unpack(stack: Stack) -> c_int {
@@ -66,6 +60,7 @@ fn values(stack: Stack, limit: i64, offset: i64) -> c_int {
         stack,
         rest: &bytes[offset as usize..],
         slots: stack.top() as usize,
+        believed: (len - offset as usize) as u32,
     };
     let first = stack.top() + 1;
     let limit = if whole { i64::from(i32::MAX) } else { limit };
@@ -93,15 +88,19 @@ struct Unpacker<'call> {
     rest: &'call [u8],
     /// How many slots of Lua's stack Redis's library would use.
     slots: usize,
+    /// How many more values of arrays are believed to come before they do.
+    believed: u32,
 }
 
 /// A container that is being read, with `left` values to come, pairs in a map.
 #[derive(Clone, Copy)]
 enum Level {
-    /// Its table is on the stack, the values are set from `next` on.
-    Array { next: c_int, left: u32 },
-    /// A place for its table is at `top`, the values above it.
-    Waiting { top: c_int, left: u32 },
+    /// Its table is on the stack, big enough for all values if it `is_sized`. The values are set from `next` on.
+    Array {
+        next: c_int,
+        left: u32,
+        is_sized: bool,
+    },
     /// Its table is on the stack, and above it the key if that is read.
     Map { has_key: bool, left: u32 },
 }
@@ -109,6 +108,7 @@ enum Level {
 /// What a value begins with: the whole of it, or a container of so many values.
 enum Begun {
     Scalar,
+    Nil,
     Array(u32),
     Map(u32),
 }
@@ -118,8 +118,13 @@ impl<'call> Unpacker<'call> {
     fn value(&mut self, levels: &mut Levels<Level>) {
         self.stack.check_or_fail(1, TOO_MANY);
         loop {
+            let mut is_nil = false;
             match self.begin() {
                 Begun::Scalar => {}
+                Begun::Nil => {
+                    self.stack.push_nil();
+                    is_nil = true;
+                }
                 Begun::Array(0) | Begun::Map(0) => self.stack.push_table(0),
                 Begun::Array(len) => {
                     let level = self.begin_array(len);
@@ -138,8 +143,9 @@ impl<'call> Unpacker<'call> {
                     continue;
                 }
             }
-            while self.store(levels) {
+            while self.store(levels, is_nil) {
                 levels.pop();
+                is_nil = false;
             }
             if levels.len() == 0 {
                 self.slots += 1;
@@ -149,26 +155,30 @@ impl<'call> Unpacker<'call> {
     }
 
     fn begin_array(&mut self, len: u32) -> Level {
-        let top = self.stack.top() + 1;
         self.slots += 1;
         self.check_slots(IN_ARRAY);
         self.slots += 1;
-        if len > WAITING_MAX || top > WAITING_TOP_MAX {
-            // The table and a value.
-            self.stack.check_or_fail(2, IN_ARRAY);
+        // The table, a value, and two more to build the table again.
+        self.stack.check_or_fail(4, IN_ARRAY);
+        let is_sized = len <= self.believed;
+        if is_sized {
+            self.believed -= len;
+            // As big as one that took the values one by one.
+            self.stack.push_table(len.next_power_of_two() as c_int);
+        } else {
             self.stack.push_table(0);
-            return Level::Array { next: 1, left: len };
         }
-        // The place, the values, and two more to build the table.
-        self.stack.check_or_fail(len as c_int + 3, IN_ARRAY);
-        self.stack.push_nil();
-        Level::Waiting { top, left: len }
+        Level::Array {
+            next: 1,
+            left: len,
+            is_sized,
+        }
     }
 
-    /// Takes the value on top of the stack into the innermost container, if there is one, and says whether that
-    /// is complete, its table then on top.
+    /// Takes the value on top of the stack, nil or not, into the innermost container, if there is one, and says
+    /// whether that is complete, its table then on top.
     #[inline]
-    fn store(&mut self, levels: &mut Levels<Level>) -> bool {
+    fn store(&mut self, levels: &mut Levels<Level>, is_nil: bool) -> bool {
         let Some(level) = levels.last() else {
             return false;
         };
@@ -188,44 +198,35 @@ impl<'call> Unpacker<'call> {
                 self.slots -= 1 + usize::from(*left == 0);
                 *left == 0
             }
-            Level::Array { next, left } => {
+            Level::Array {
+                next,
+                left,
+                is_sized,
+            } => {
+                if is_nil && *is_sized {
+                    // A nil leaves a hole, and the table must be as if it had come by one by one.
+                    *is_sized = false;
+                    Self::build_again(self.stack, *next);
+                }
                 self.stack.set_index(-2, *next);
                 *next += 1;
                 *left -= 1;
                 self.slots -= 2 * usize::from(*left == 0);
                 *left == 0
             }
-            Level::Waiting { top, left } if self.stack.kind(-1) == Kind::Nil => {
-                // A nil leaves a hole, and the table must be as if it had come by one by one.
-                let (top, left) = (*top, *left);
-                *level = self.stop_waiting(top, left);
-                self.store(levels)
-            }
-            Level::Waiting { top, left } => {
-                *left -= 1;
-                if *left > 0 {
-                    return false;
-                }
-                self.stack.gather(*top);
-                self.slots -= 2;
-                true
-            }
         }
     }
 
-    /// Gives up on an array without holes, whose place is at `top` and whose first nil is on top of the stack.
-    fn stop_waiting(&self, top: c_int, left: u32) -> Level {
-        let stack = self.stack;
-        let next = stack.top() - top;
+    /// Puts a table that grew value by value in place of the one below the top of the stack, with the values before
+    /// `next`.
+    #[cold]
+    fn build_again(stack: Stack, next: c_int) {
         stack.push_table(0);
-        stack.replace(top);
         for index in 1..next {
-            stack.push_copy(top + index);
-            stack.set_index(top, index);
+            stack.get_index(-3, index);
+            stack.set_index(-2, index);
         }
-        stack.set_top(top);
-        stack.push_nil();
-        Level::Array { next, left }
+        stack.replace(-3);
     }
 
     /// Fails where Redis's library has no slot left for one more value.
@@ -247,7 +248,7 @@ impl<'call> Unpacker<'call> {
             0x80..0x90 => return Begun::Map(u32::from(tag & 0x0f)),
             0x90..0xa0 => return Begun::Array(u32::from(tag & 0x0f)),
             0xa0..0xc0 => self.text(usize::from(tag & 0x1f)),
-            0xc0 => stack.push_nil(),
+            0xc0 => return Begun::Nil,
             0xc2 => stack.push_boolean(false),
             0xc3 => stack.push_boolean(true),
             0xca => stack.push_number(f64::from(f32::from_be_bytes(self.bytes()))),
