@@ -15,7 +15,7 @@ use crate::script::functions::{self as engine, Policy};
 use crate::server::command::*;
 use crate::server::config::Choice;
 use crate::server::cx::ServerCx;
-use crate::server::functions::{self, Existing, Function, Library};
+use crate::server::functions::{Existing, Function, Library};
 use crate::server::gate;
 use crate::server::monitor;
 use crate::server::scripting::{self, FLAG_NAMES, Kind};
@@ -163,14 +163,14 @@ fn delete(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 }
 
 fn flush(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
-    match argv.get(2) {
+    let lazily = match argv.get(2) {
         _ if argv.len() > 3 => return Err(error::subcommand_syntax(argv.at(1), "function")),
-        Some(mode) if !is(mode, "sync") && !is(mode, "async") => {
-            return Err("ERR FUNCTION FLUSH only supports SYNC|ASYNC option".into());
-        }
-        _ => {}
-    }
-    functions::flush(cx.server);
+        None => cx.server.config.lazyfree_lazy_user_flush,
+        Some(mode) if is(mode, "sync") => false,
+        Some(mode) if is(mode, "async") => true,
+        Some(_) => return Err("ERR FUNCTION FLUSH only supports SYNC|ASYNC option".into()),
+    };
+    engine::flush(cx.server, lazily);
     done(cx)
 }
 

@@ -110,9 +110,20 @@ pub fn delete(server: &mut Server, name: &[u8]) -> Outcome {
     Ok(())
 }
 
+/// Forgets all libraries, and the interpreter with what they left in it; with `lazily`, a thread that only frees
+/// does the work.
+pub fn flush(server: &mut Server, lazily: bool) {
+    if lazily && let Some(engine) = server.functions.engine.take() {
+        let engine: Box<Engine> = engine.downcast().expect("the engine is an Engine");
+        server.keyspace.lazyfree.drop_later(Box::new(engine.vm));
+    }
+    functions::flush(server);
+}
+
 /// Adds the libraries of a payload, all or none.
 pub fn restore(server: &mut Server, payload: &[u8], policy: Policy) -> Outcome {
-    let sources = rdb::restore_libraries(payload, true).map_err(|e| match e {
+    let check_crc = !server.config.skip_checksum_validation;
+    let sources = rdb::restore_libraries(payload, check_crc).map_err(|e| match e {
         LibrariesError::BadChecksumOrVersion => "ERR DUMP payload version or checksum are wrong",
         LibrariesError::PreRelease => "ERR Pre-GA function format not supported",
         LibrariesError::NotALibrary => "ERR given type is not a function",
@@ -216,7 +227,8 @@ fn fault(registered: &[Registered]) -> Option<ErrorReply> {
             );
         }
         let mut others = registered[..place].iter();
-        if others.any(|other| other.name.eq_ignore_ascii_case(&function.name)) {
+        // Names that differ in case are no clash here; the first is the one that is found.
+        if others.any(|other| other.name == function.name) {
             return Some("ERR Function already exists in the library".into());
         }
     }

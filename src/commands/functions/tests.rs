@@ -1,6 +1,7 @@
 //! FUNCTION and FCALL through the whole of a command: replies, effects, what is propagated.
 
 use crate::commands::testing::Session;
+use crate::persist::rdb;
 
 /// A session, and a way to run commands whose words may hold blanks and line ends.
 struct Functions(Session);
@@ -203,8 +204,16 @@ fn what_is_registered_is_checked() {
     f.fails("redis.register_function('a-b', function() end)", NAMES);
     f.fails("redis.register_function('', function() end)", NAMES);
     const TWICE: &str = "local f = function() end\n\
-                         redis.register_function('f', f) redis.register_function('F', f)";
+                         redis.register_function('f', f) redis.register_function('f', f)";
     f.fails(TWICE, "Function already exists in the library");
+    f.load(
+        "l",
+        "redis.register_function('f', function() return 1 end)\n\
+         redis.register_function('F', function() return 2 end)",
+        "$1 l",
+    );
+    f.check(&["fcall", "F", "0"], ":1");
+    f.check(&["function", "delete", "l"], "+OK");
     f.load(
         "l",
         "redis.register_function(5, function() return 6 end)",
@@ -339,4 +348,18 @@ fn libraries_keep_what_they_share() {
         "$1 x",
     );
     f.check(&["fcall", "one", "0"], ":3");
+}
+
+#[test]
+fn restore_heeds_the_switch_for_checksums() {
+    let mut f = Functions::new();
+    let source = b"#!lua name=l\nredis.register_function('f', function() return 1 end)";
+    let mut payload = rdb::dump_libraries(&[source[..].into()], rdb::Version::Auto, false);
+    *payload.last_mut().expect("a checksum") ^= 1;
+    let restore: &[&[u8]] = &[b"function", b"restore", &payload];
+    let refusal = f.0.run_argv(restore);
+    assert_eq!(refusal, "-ERR DUMP payload version or checksum are wrong");
+    f.0.config_mut().skip_checksum_validation = true;
+    assert_eq!(f.0.run_argv(restore), "+OK");
+    f.check(&["fcall", "f", "0"], ":1");
 }
