@@ -58,11 +58,21 @@ use mlua::ffi::*;
 use std::alloc::Layout;
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
+use std::time::Instant;
 
 /// A script may have this much memory, all that is kept for others included.
 const BYTES_MAX: usize = 1 << 30;
-/// Instructions between two looks at the clock.
-const HOOK_INSTRUCTIONS: c_int = 100_000;
+/// Instructions before the first look at the clock, and at most between two. In between they are as many as take
+/// [`HOOK_TIME_US`], since one that works on a long text takes as long as thousands of others.
+const HOOK_FIRST: c_int = 100;
+const HOOK_MAX: c_int = 100_000;
+/// What should pass between two looks at the clock, in microseconds.
+const HOOK_TIME_US: u64 = 5000;
+/// Bytes that C functions allocate, copy or search between two looks at the clock: few instructions can ask for
+/// many.
+const SPENT_MAX: usize = 16 << 20;
+/// A script that is to end gets no more blocks of this size.
+const LARGE_MIN: usize = 64 << 10;
 /// A buffer is not kept beyond this from one script to the next.
 const BUFFER_KEEP_MAX: usize = 64 << 10;
 
@@ -116,6 +126,13 @@ struct Inner {
     /// What Lua has allocated, and may.
     bytes: usize,
     bytes_max: usize,
+    /// Bytes since the last look at the clock; see [`SPENT_MAX`].
+    spent: usize,
+    /// When the clock was last looked at between instructions, and how many instructions it was to be until then.
+    hooked: Option<Instant>,
+    hook_instructions: c_int,
+    /// A block was refused because the script is to end.
+    was_refused: bool,
     /// The script that runs.
     run: *mut Run,
     /// The library that is being loaded.
@@ -152,6 +169,10 @@ impl Vm {
             state: ptr::null_mut(),
             bytes: 0,
             bytes_max: usize::MAX,
+            spent: 0,
+            hooked: None,
+            hook_instructions: HOOK_FIRST,
+            was_refused: false,
             run: ptr::null_mut(),
             load: ptr::null_mut(),
             load_globals: 0,
@@ -170,7 +191,6 @@ impl Vm {
             (*inner.as_ptr()).state = state;
             lua_atpanic(state, panic);
             sandbox::open(state);
-            lua_sethook(state, Some(hook), LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
         }
         Vm { inner }
     }
@@ -318,6 +338,7 @@ unsafe fn invoke(
             2
         }
     };
+    watch(inner);
     (*inner).bytes_max = BYTES_MAX;
     let status = lua_pcall(state, passed, 1, HANDLER);
     (*inner).bytes_max = usize::MAX;
@@ -325,8 +346,10 @@ unsafe fn invoke(
         // What the script had is garbage now, and must not keep the next one from its share.
         lua_gc(state, LUA_GCCOLLECT, 0);
     }
-    if (*(*inner).run).killed {
-        lua_sethook(state, Some(hook), LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    if status != LUA_OK && (*inner).was_refused {
+        // Whatever the error says of memory, there was none because the script is to end.
+        lua_settop(state, -2);
+        api::push_killed(state);
     }
     status
 }
@@ -379,14 +402,57 @@ unsafe fn trim(inner: *mut Inner) {
 
 /// Called between instructions, every so many: the script may have to end, or to let others in between.
 unsafe extern "C-unwind" fn hook(state: *mut lua_State, _: *mut lua_Debug) {
-    if is_to_end(Inner::of(state)) {
+    let inner = Inner::of(state);
+    if is_to_end(inner) {
         raise_killed(state);
     }
+    let now = Instant::now();
+    let before = (*inner).hooked.replace(now);
+    let elapsed_us = before.map_or(HOOK_TIME_US, |before| (now - before).as_micros() as u64);
+    let instructions = (*inner).hook_instructions as u64;
+    let next = instructions * HOOK_TIME_US / elapsed_us.max(HOOK_TIME_US / 2);
+    (*inner).hook_instructions = next.clamp(10, HOOK_MAX as u64) as c_int;
+    lua_sethook(state, Some(hook), LUA_MASKCOUNT, (*inner).hook_instructions);
+}
+
+/// Sets the hook for code that is about to run.
+unsafe fn watch(inner: *mut Inner) {
+    (*inner).spent = 0;
+    (*inner).was_refused = false;
+    (*inner).hooked = None;
+    (*inner).hook_instructions = HOOK_FIRST;
+    lua_sethook((*inner).state, Some(hook), LUA_MASKCOUNT, HOOK_FIRST);
+}
+
+/// Counts so many bytes as worked on, and looks at the clock if they have become too many.
+#[inline]
+unsafe fn spend(state: *mut lua_State, bytes: usize) {
+    let inner = Inner::of(state);
+    (*inner).spent += bytes;
+    if (*inner).spent > SPENT_MAX && is_to_end(inner) {
+        raise_killed(state);
+    }
+}
+
+/// The same where nothing can be raised, for Lua allocates.
+#[cold]
+unsafe fn look(inner: *mut Inner) {
+    if is_to_end(inner) {
+        // The next instruction ends it; if it is one of a coroutine, which has a hook of its own, a block that is
+        // refused does.
+        lua_sethook((*inner).state, Some(hook), LUA_MASKCOUNT, 1);
+    }
+}
+
+/// Whether the script that runs was told to end.
+unsafe fn is_killed(inner: *mut Inner) -> bool {
+    !(*inner).run.is_null() && (*(*inner).run).killed
 }
 
 /// Whether the script that runs is to end. Past its time others are served meanwhile.
 #[cold]
 unsafe fn is_to_end(inner: *mut Inner) -> bool {
+    (*inner).spent = 0;
     let run = (*inner).run;
     if run.is_null() {
         let load = (*inner).load;
@@ -437,8 +503,18 @@ unsafe extern "C" fn allocate(
     let inner: *mut Inner = inner.cast();
     let layout = |size| Layout::from_size_align_unchecked(size, ALIGN);
     let bytes_new = (*inner).bytes - size_old + size_new;
-    if size_new > size_old && bytes_new > (*inner).bytes_max {
-        return ptr::null_mut();
+    if size_new > size_old && (*inner).bytes_max != usize::MAX {
+        (*inner).spent += size_new;
+        if (*inner).spent > SPENT_MAX {
+            look(inner);
+        }
+        if size_new >= LARGE_MIN && is_killed(inner) {
+            (*inner).was_refused = true;
+            return ptr::null_mut();
+        }
+        if bytes_new > (*inner).bytes_max {
+            return ptr::null_mut();
+        }
     }
     let moved = if size_new == 0 {
         if size_old > 0 {

@@ -87,6 +87,36 @@ fn a_pattern_that_backtracks_for_ever_can_be_ended() {
     }
 }
 
+/// Few instructions, each of which works on megabytes: others are served long before the next look at a clock that
+/// counts instructions.
+#[test]
+fn a_few_instructions_on_long_texts_can_be_ended() {
+    if !is_ours() {
+        return;
+    }
+    let server = Server::start(&["--busy-reply-threshold", "50"]);
+    for work in [
+        "local t = s:rep(64)",
+        "local t = s .. i",
+        "local t = s:upper()",
+        "local t = {s:find('y', 1, true)}",
+        "local t = redis.sha1hex(s)",
+        "local t = cjson.encode({s})",
+        "local t = cjson.decode(j)",
+        "local t = cmsgpack.pack(s, s)",
+        "local t = table.concat({s, s}, i)",
+        "redis.call('ECHO', s)",
+        "pcall(string.rep, s, 64)",
+        "coroutine.wrap(function() for i = 1, 100000 do local t = s .. i end end)()",
+    ] {
+        let script = format!(
+            "local s = string.rep('x', 1000000) local j = cjson.encode({{s, '\\n'}})
+             for i = 1, 100000 do {work} end"
+        );
+        check_endless(&server, &script);
+    }
+}
+
 #[test]
 fn what_asks_for_too_much_is_refused() {
     let server = Server::start(&[]);

@@ -1,6 +1,6 @@
 //! The table `redis`, which is also `server`: what scripts can ask for beside commands.
 
-use super::{Inner, call, convert, functions};
+use super::{Inner, call, convert, functions, spend};
 use crate::resp::reply::Proto;
 use crate::server::scripting::{self, Kind, TO_AOF, TO_REPLICAS, sha};
 use crate::server::state::VERSION;
@@ -132,7 +132,9 @@ unsafe extern "C-unwind" fn sha1hex(state: *mut lua_State) -> c_int {
     if lua_gettop(state) != 1 {
         return raise(state, b"ERR wrong number of arguments");
     }
-    let digest = sha::digest(convert::bytes_at(state, 1));
+    let bytes = convert::bytes_at(state, 1);
+    spend(state, bytes.len());
+    let digest = sha::digest(bytes);
     convert::push_bytes(state, &sha::hex(&digest));
     1
 }

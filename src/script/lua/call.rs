@@ -4,7 +4,7 @@
 //! reply, which lies in another such buffer, becomes values of Lua: nothing is allocated on the way but what Lua
 //! makes of the values.
 
-use super::{Inner, convert};
+use super::{Inner, convert, spend};
 use crate::base::num::{F64_TEXT_MAX, format_f64_shortest};
 use crate::resp::request::{Argv, Span};
 use crate::server::scripting;
@@ -40,8 +40,10 @@ unsafe fn command(state: *mut lua_State) -> bool {
         );
         return true;
     }
+    spend(state, (*inner).argv.len());
     lua_settop(state, 0);
     perform(inner);
+    (*inner).spent += (*inner).reply.len();
     convert::push_reply(state, inner)
 }
 

@@ -7,9 +7,7 @@
 //! What is registered is collected in [`Load`], outside of Lua. A name is copied there only once nothing can be
 //! raised any more.
 
-use super::{
-    BYTES_MAX, ENVIRONMENT, GLOBALS, HOOK_INSTRUCTIONS, Inner, Vm, api, convert, hook, sandbox,
-};
+use super::{BYTES_MAX, ENVIRONMENT, GLOBALS, Inner, Vm, api, convert, sandbox, watch};
 use crate::server::scripting::{FLAG_NAMES, ScriptFlags};
 use mlua::ffi::*;
 use std::ffi::{CStr, c_int};
@@ -91,11 +89,10 @@ unsafe fn run(inner: *mut Inner, code: &[u8]) -> Result<(), Vec<u8>> {
     }
     lua_rawgeti_(state, LUA_REGISTRYINDEX, (*inner).load_globals);
     lead_environment(state);
+    watch(inner);
     (*inner).bytes_max = BYTES_MAX;
     let status = lua_pcall(state, 0, 0, 0);
     (*inner).bytes_max = usize::MAX;
-    // An end by the clock has it called for every instruction.
-    lua_sethook(state, Some(hook), LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
     lua_pushvalue(state, GLOBALS);
     lead_environment(state);
     if status == LUA_OK {

@@ -4,7 +4,7 @@
 //! Results that grow are gathered in place or in a userdata on Lua's stack ([`Text`]), which is collected and limited
 //! like all that is Lua's, and an error on the way leaves nothing behind.
 
-use super::{BYTES_MAX, Inner, convert, is_to_end, raise_killed};
+use super::{BYTES_MAX, Inner, convert, is_to_end, raise_killed, spend};
 use crate::script::pattern::{self, Capture, Matcher, Stop};
 use mlua::ffi::*;
 use std::ffi::{CStr, c_int};
@@ -58,6 +58,7 @@ unsafe fn search(state: *mut lua_State, tells_where: bool) -> c_int {
     let pattern = check_bytes(state, 2);
     let start = start_of(luaL_optinteger(state, 3, 1), subject.len());
     if tells_where && (lua_toboolean(state, 4) != 0 || pattern::is_plain(pattern)) {
+        spend(state, subject.len() - start);
         return match memchr::memmem::find(&subject[start..], pattern) {
             Some(at) => {
                 lua_pushnumber(state, (start + at + 1) as f64);
