@@ -63,12 +63,12 @@ impl Compressor {
         let shift = 32 - (input.len().ilog2() + 2).clamp(HASH_BITS_MIN, HASH_BITS);
         let seen = &mut self.seen;
         let (mut at, mut run_start) = (0, 0);
-        while let Some(three) = input.get(at..).and_then(|rest| rest.first_chunk()) {
+        while let Some(three) = three_at(input, at) {
             let place = &mut seen[hash(three, shift)];
             let last = place.saturating_sub(base) as usize;
             *place = base + at as u32 + 1;
             let back = (at + 1).wrapping_sub(last);
-            if last == 0 || back > BACK_MAX || input[last - 1..last + 2] != *three {
+            if last == 0 || back > BACK_MAX || three_at(input, last - 1) != Some(three) {
                 at += 1;
                 continue;
             }
@@ -221,18 +221,41 @@ const LONG_MIN: usize = 9;
 const HASH_BITS: u32 = 14;
 const HASH_BITS_MIN: u32 = 8;
 
+/// The three bytes at a place, as a number; none if less than four are left, of which three would not be worth it.
 #[inline]
-fn hash(three: &[u8; 3], shift: u32) -> usize {
-    let word = u32::from_le_bytes([three[0], three[1], three[2], 0]);
-    (word.wrapping_mul(0x9e37_79b1) >> shift) as usize & ((1 << HASH_BITS) - 1)
+fn three_at(input: &[u8], at: usize) -> Option<u32> {
+    let four = input.get(at..at + 4)?.first_chunk()?;
+    Some(u32::from_le_bytes(*four) & 0xff_ffff)
+}
+
+#[inline]
+fn hash(three: u32, shift: u32) -> usize {
+    (three.wrapping_mul(0x9e37_79b1) >> shift) as usize & ((1 << HASH_BITS) - 1)
 }
 
 /// How far the bytes from `from` and from `at` on are the same, at most what one reference repeats.
 #[inline]
 fn match_len(input: &[u8], from: usize, at: usize) -> usize {
-    let ahead = &input[at..input.len().min(at + REFERENCE_MAX)];
-    let same = |(a, b): &(&u8, &u8)| a == b;
-    input[from..].iter().zip(ahead).take_while(same).count()
+    let end = input.len().min(at + REFERENCE_MAX);
+    let word = |at: usize| {
+        input
+            .get(at..)?
+            .first_chunk()
+            .copied()
+            .map(u64::from_le_bytes)
+    };
+    let mut len = 0;
+    while at + len + 8 <= end {
+        let (Some(one), Some(other)) = (word(from + len), word(at + len)) else {
+            break;
+        };
+        if one != other {
+            return len + (one ^ other).trailing_zeros() as usize / 8;
+        }
+        len += 8;
+    }
+    let same = |len: &usize| input[from + len] == input[at + len];
+    len + (len..end - at).take_while(same).count()
 }
 
 /// False, with nothing written, if the output would exceed its maximum.
@@ -267,7 +290,7 @@ fn remember(
     len: usize,
 ) {
     for place in at + len - 2..at + len {
-        if let Some(three) = input[place..].first_chunk() {
+        if let Some(three) = three_at(input, place) {
             seen[hash(three, shift)] = base + place as u32 + 1;
         }
     }

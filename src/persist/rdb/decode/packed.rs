@@ -4,7 +4,7 @@ use super::super::input::{Blob, Fault};
 use super::super::load::Limits;
 use super::{exact, fields_of, keep};
 use crate::base::hash;
-use crate::base::num::parse_f64;
+use crate::base::num::{parse_f64, parse_i64};
 use crate::data::fields::Fields;
 use crate::data::intset::IntSet;
 use crate::data::listpack::{Item, Listpack, ListpackBuf, Needle};
@@ -178,12 +178,12 @@ fn count_of(pack: Listpack<'_>, each: usize, what: &str) -> Result<usize, Fault>
 }
 
 /// Whether the first one of so many elements each time is another one each time.
-fn is_distinct(pack: Listpack<'_>, count: usize, step: usize) -> bool {
+pub fn is_distinct(pack: Listpack<'_>, count: usize, step: usize) -> bool {
     /// Up to how many are compared each with each.
-    const FEW: usize = 16;
+    const FEW: usize = 32;
+    let items = pack.iter().step_by(step);
     if count > FEW {
         let hasher = hash::process();
-        let items = pack.iter().step_by(step);
         let mut hashes: Vec<u64> = items
             .map(|item| hasher.hash(item.bytes(&mut itoa::Buffer::new())))
             .collect();
@@ -191,6 +191,42 @@ fn is_distinct(pack: Listpack<'_>, count: usize, step: usize) -> bool {
         // Two that are not the same share 64 bits of a keyed hash once in an age.
         return hashes.is_sorted_by(|a, b| a < b);
     }
+    let mut marks = [0; FEW];
+    for (mark, item) in marks.iter_mut().zip(items) {
+        *mark = mark_of(item);
+    }
+    let marks = &marks[..count];
+    let is_other = |(index, mark): (usize, &u64)| !marks[..index].contains(mark);
+    marks.iter().enumerate().all(is_other) || is_distinct_by_search(pack, step)
+}
+
+/// A number that is the same for elements of the same text, and for few others.
+#[inline]
+fn mark_of(item: Item<'_>) -> u64 {
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let text = match item {
+        Item::Int(number) => return (number as u64).wrapping_mul(SPREAD),
+        Item::Bytes(text) => text,
+    };
+    // What is written as an integer can stand there as a text all the same.
+    if let Some(number) = parse_i64(text) {
+        return mark_of(Item::Int(number));
+    }
+    let (first, last) = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+    } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let word = |chunk: &[u8; 4]| u32::from_le_bytes(*chunk).into();
+        (word(first), word(last))
+    } else {
+        let at = |index| u64::from(text.get(index).copied().unwrap_or(0));
+        (at(0) | at(1) << 8, at(2))
+    };
+    (first ^ last.rotate_left(32) ^ text.len() as u64).wrapping_mul(SPREAD)
+}
+
+/// [`is_distinct`] beyond doubt, each compared with all that follow.
+#[cold]
+fn is_distinct_by_search(pack: Listpack<'_>, step: usize) -> bool {
     let mut items = pack.iter();
     while let Some(item) = items.next() {
         if step == 2 {
