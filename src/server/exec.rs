@@ -183,7 +183,7 @@ fn handle(
 }
 
 /// Counts what ran. One reading of the clock ends this command and begins the next.
-#[inline]
+#[inline(always)]
 fn finish(
     server: &mut Server,
     slot: Slot,
