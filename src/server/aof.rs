@@ -298,18 +298,14 @@ fn write(server: &mut Server, force: bool) {
 
 /// Tells the latency monitor how long a write took, and what may have held it up.
 fn note_latency(server: &mut Server, began_us: u64, was_busy: bool) {
-    let took_ms = (clock::mono_us() - began_us) / 1000;
+    let took_us = clock::mono_us() - began_us;
     let cause = match () {
         _ if was_busy => "aof-write-pending-fsync",
         _ if server.children.is_any() => "aof-write-active-child",
         _ => "aof-write-alone",
     };
-    let (limit_ms, now_s) = (
-        server.config.latency_monitor_threshold,
-        server.now_ms() / 1000,
-    );
     for event in ["aof-write", cause] {
-        server.latency.note(event, took_ms, limit_ms, now_s);
+        server.note_latency(event, took_us);
     }
 }
 
