@@ -53,6 +53,9 @@ pub struct Event {
     pub db: usize,
     /// The key.
     pub key: Box<[u8]>,
+    /// Whether the client whose command stated it did it. It did not if the time of a key or field had come, or
+    /// memory was short: whoever met that first has no part in it.
+    pub is_own: bool,
 }
 
 impl Event {
@@ -221,19 +224,30 @@ impl Effects {
     /// Something happened to a key that is no change of its own.
     #[inline]
     pub fn event(&mut self, class: Class, name: &'static str, db: usize, key: &[u8]) {
+        self.record(class, name, db, key, true);
+    }
+
+    /// The same for what nobody's command did.
+    pub fn unasked(&mut self, class: Class, name: &'static str, db: usize, key: &[u8]) {
+        self.record(class, name, db, key, false);
+    }
+
+    #[inline]
+    fn record(&mut self, class: Class, name: &'static str, db: usize, key: &[u8], is_own: bool) {
         if self.listening & class as u32 != 0 {
             self.events.push(Event {
                 class,
                 name,
                 db,
                 key: key.into(),
+                is_own,
             });
         }
     }
 
     /// A key was found expired and deleted.
     pub fn expired(&mut self, db: usize, key: &[u8]) {
-        self.event(Class::Expired, "expired", db, key);
+        self.unasked(Class::Expired, "expired", db, key);
         self.lost(db, key);
         if self.propagating {
             self.expired.push((db, key.into()));
@@ -242,7 +256,7 @@ impl Effects {
 
     /// Fields of a hash were found expired and deleted.
     pub fn fields_expired(&mut self, db: usize, key: &[u8], fields: Vec<Box<[u8]>>) {
-        self.event(Class::Hash, "hexpired", db, key);
+        self.unasked(Class::Hash, "hexpired", db, key);
         if self.propagating {
             let key = key.into();
             self.expired_fields.push(ExpiredFields { db, key, fields });

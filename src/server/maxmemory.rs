@@ -146,7 +146,8 @@ impl Server {
             self.note_latency("eviction-del", clock::mono_us() - began_us);
         }
         self.stats.keyspace.evicted += 1;
-        self.effects.event(Class::Evicted, "evicted", db, key.bytes);
+        self.effects
+            .unasked(Class::Evicted, "evicted", db, key.bytes);
         self.effects.lost(db, key.bytes);
         propagate::evicted(self, db, key.bytes);
         Some(freed)

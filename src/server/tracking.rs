@@ -12,7 +12,7 @@
 
 mod table;
 
-use crate::keyspace::effects::{Class, Event};
+use crate::keyspace::effects::Event;
 use crate::resp::reply::{Proto, Reply};
 use crate::resp::request::Argv;
 use crate::server::client::{Client, Slot, unusual};
@@ -302,9 +302,7 @@ pub fn remember(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) 
 /// A key was changed by a command of `by`, or by nobody's.
 pub fn invalidate(server: &mut Server, event: &Event, by: Option<Slot>) {
     if server.tracking.prefix_bytes_max > 0 || !server.tracking.prefixes.is_empty() {
-        // That its time has come is nobody's doing, whoever noticed it.
-        let is_own = !matches!(event.class, Class::Expired | Class::Evicted);
-        note_news(&mut server.tracking, &event.key, by.filter(|_| is_own));
+        note_news(&mut server.tracking, &event.key, by.filter(|_| event.is_own));
     }
     invalidate_key(server, &event.key, by);
 }

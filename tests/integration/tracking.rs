@@ -103,6 +103,38 @@ fn broadcasting_tells_of_all_keys_with_a_prefix() {
     });
 }
 
+/// A time in the past is the doing of whoever gave it; that a time has come is nobody's.
+#[test]
+fn a_time_in_the_past_is_a_change_of_ones_own() {
+    let server = Server::start(&[]);
+    let mut dialogue = resp3(&server);
+    dialogue.play(
+        "1> CLIENT TRACKING ON BCAST NOLOOP => OK
+         2> CLIENT TRACKING ON BCAST => OK
+         1> SET k 1 => OK
+         2< >[invalidate, [k]]
+         1> EXPIREAT k 1 => 1
+         2< >[invalidate, [k]]
+         1> SET k 1 => OK
+         2< >[invalidate, [k]]
+         1> PEXPIRE k -1 => 1
+         2< >[invalidate, [k]]
+         1> SET k 1 => OK
+         2< >[invalidate, [k]]
+         1> GETEX k EXAT 1 => 1
+         2< >[invalidate, [k]]
+         1> DEBUG SET-ACTIVE-EXPIRE 0 => OK
+         1> SET k 1 PX 1 => OK
+         2< >[invalidate, [k]]",
+    );
+    sleep(Duration::from_millis(5));
+    dialogue.play(
+        "1> GET k => nil
+         1< >[invalidate, [k]]
+         2< >[invalidate, [k]]",
+    );
+}
+
 #[test]
 fn opt_in_and_opt_out_are_for_one_command_or_transaction() {
     let server = Server::start(&[]);
