@@ -175,8 +175,8 @@ class Interleaving:
 
     def holds(self, i, when):
         caching = 'tracking' in self.groups
-        return {'multi': self.multi[i], 'tracking': self.multi[i] and caching, 'waiting': caching and 'blocking' in self.groups,
-                'paused': self.paused > 0, 'left': self.left[i], 'always': True}[when]
+        return {'multi': self.multi[i], 'waiting': caching and 'blocking' in self.groups, 'paused': self.paused > 0,
+                'left': self.left[i]}[when]
 
     def guess(self, i, argv):
         name = argv[0]

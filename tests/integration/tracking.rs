@@ -55,6 +55,53 @@ fn what_a_client_does_itself_is_told_after_the_reply() {
     );
 }
 
+/// How a client is told of what its transaction changed is decided when the transaction is over.
+#[test]
+fn a_transaction_may_change_how_its_client_is_told() {
+    let server = Server::start(&[]);
+    let mut dialogue = resp3(&server);
+    let other = dialogue.client("2").run("CLIENT ID");
+    let other = render(&other);
+    let begin = "1> HELLO 3 => *
+         1> CLIENT TRACKING OFF => OK
+         1> CLIENT TRACKING ON => OK
+         1> GET k => *
+         1> MULTI => OK";
+    let mut check = |lines: &str| dialogue.play(&format!("{begin}\n{lines}"));
+    // It speaks another protocol, in which there are no pushes, or did for a while.
+    check(
+        "1> SET k 1 => QUEUED
+         1> HELLO 2 => QUEUED
+         1> EXEC => *",
+    );
+    check(
+        "1> HELLO 2 => QUEUED
+         1> SET k 1 => QUEUED
+         1> HELLO 3 => QUEUED
+         1> EXEC => *
+         1< >[invalidate, [k]]",
+    );
+    // It is told although it has ended its tracking, or another is.
+    check(
+        "1> SET k 1 => QUEUED
+         1> CLIENT TRACKING OFF => QUEUED
+         1> EXEC => [OK, OK]
+         1< >[invalidate, [k]]",
+    );
+    check(&format!(
+        "1> SET k 1 => QUEUED
+         1> CLIENT TRACKING OFF => QUEUED
+         1> CLIENT TRACKING ON REDIRECT {other} => QUEUED
+         1> EXEC => [OK, OK, OK]
+         2< >[invalidate, [k]]"
+    ));
+    check(
+        "1> FLUSHALL => QUEUED
+         1> HELLO 2 => QUEUED
+         1> EXEC => *",
+    );
+}
+
 #[test]
 fn pushes_keep_their_place_in_a_pipeline() {
     let server = Server::start(&[]);
@@ -106,7 +153,7 @@ fn broadcasting_tells_of_all_keys_with_a_prefix() {
 /// A time in the past is the doing of whoever gave it; that a time has come is nobody's.
 #[test]
 fn a_time_in_the_past_is_a_change_of_ones_own() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--enable-debug-command", "yes"]);
     let mut dialogue = resp3(&server);
     dialogue.play(
         "1> CLIENT TRACKING ON BCAST NOLOOP => OK
