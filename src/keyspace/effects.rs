@@ -184,7 +184,7 @@ impl Effects {
         }
     }
 
-    /// A key came to be, its value was replaced, or a stream got an entry.
+    /// A key came to be, a stream got an entry, or a group of its went.
     #[inline]
     pub fn became(&mut self, db: usize, key: &[u8]) {
         if self.awaited {

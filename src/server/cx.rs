@@ -289,12 +289,16 @@ impl DataCx<'_> {
     ) {
         let lazily = self.config.lazyfree_lazy_server_del;
         let access = self.access.new_entry();
-        self.keyspace
-            .put(self.db_index, key, place, collection, access, lazily);
         match place {
-            Some(_) => self.effects.became(self.db_index, key.bytes),
+            // Nobody is served by what takes another value's place: that is so in Redis.
+            Some(place) if self.entry(place).kind() != C::KIND => {
+                self.effects.lost(self.db_index, key.bytes);
+            }
+            Some(_) => {}
             None => self.effects.created(self.db_index, key.bytes),
         }
+        self.keyspace
+            .put(self.db_index, key, place, collection, access, lazily);
     }
 
     /// Fails unless the value at a place is of this type.

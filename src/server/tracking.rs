@@ -302,7 +302,11 @@ pub fn remember(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) 
 /// A key was changed by a command of `by`, or by nobody's.
 pub fn invalidate(server: &mut Server, event: &Event, by: Option<Slot>) {
     if server.tracking.prefix_bytes_max > 0 || !server.tracking.prefixes.is_empty() {
-        note_news(&mut server.tracking, &event.key, by.filter(|_| event.is_own));
+        note_news(
+            &mut server.tracking,
+            &event.key,
+            by.filter(|_| event.is_own),
+        );
     }
     invalidate_key(server, &event.key, by);
 }
