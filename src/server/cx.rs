@@ -157,18 +157,23 @@ impl DataCx<'_> {
     #[inline]
     pub fn find_read(&mut self, key: Key<'_>) -> Option<Place> {
         let place = self.find_unseen(key);
-        match place {
-            Some(place) => {
-                self.stats.hits += 1;
-                self.touch(place);
-            }
-            None => {
-                self.stats.misses += 1;
-                self.effects
-                    .event(Class::KeyMiss, "keymiss", self.db_index, key.bytes);
-            }
+        if let Some(place) = place {
+            self.touch(place);
         }
+        self.count_lookup(key, place.is_some());
         place
+    }
+
+    /// Counts a hit or miss, and states the event of a miss.
+    #[inline]
+    pub fn count_lookup(&mut self, key: Key<'_>, is_hit: bool) {
+        if is_hit {
+            self.stats.hits += 1;
+        } else {
+            self.stats.misses += 1;
+            self.effects
+                .event(Class::KeyMiss, "keymiss", self.db_index, key.bytes);
+        }
     }
 
     /// Looks a key up to look at it from outside (TTL, OBJECT, TYPE …): counts a hit or miss and
