@@ -192,6 +192,5 @@ NOT_INTERLEAVED = [
     ('CLIENT TRACKING ON(?!.* BCAST).*', 'left', 'keys that were read before caching was ended are still told in the reference when it begins again'),
     ('SWAPDB .*', 'waiting', 'before 7.2 it is not broadcast what a client takes that was blocked'),
     ('CLIENT UNBLOCK .*', 'paused', 'before 7.2 a client that is held back by a pause counts as blocked'),
-    ('CLIENT KILL .*', 'multi', 'what a killed client was subscribed to is gone at once in the reference, and in ours after the command'),
     ('CLIENT TRACKING .*BCAST.* NOLOOP', 'waiting', 'since 7.2 what a client takes that was blocked is its own change alone'),
 ]

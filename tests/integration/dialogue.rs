@@ -37,6 +37,11 @@ impl<'a> Dialogue<'a> {
             .or_insert_with(|| server.connect())
     }
 
+    /// Takes a connection out of it.
+    pub fn take(&mut self, name: &str) -> Client {
+        self.clients.remove(name).expect("it was mentioned")
+    }
+
     /// Plays some lines, and checks that nothing else was sent.
     #[track_caller]
     pub fn play(&mut self, lines: &str) {

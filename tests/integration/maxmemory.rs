@@ -77,7 +77,6 @@ fn volatile_policies_spare_what_has_no_expiry() {
 /// What it costs to tell others of keys that were given up does not push out more of them.
 #[test]
 fn invalidations_do_not_push_out_more_keys() {
-    const KEYS: usize = 300;
     let server = Server::start(&[
         "--maxmemory-policy",
         "allkeys-lru",
@@ -90,13 +89,15 @@ fn invalidations_do_not_push_out_more_keys() {
         reader.run("HELLO 3");
         reader.run("CLIENT TRACKING ON");
     }
-    for i in 0..KEYS {
+    for i in 0..300 {
         let key = format!("{i}{}", "x".repeat(1000));
         client.command(&["SET", &key, "x"]);
         for reader in &mut readers {
             assert_eq!(reader.command(&["GET", &key]).text(), "x");
         }
     }
+    // The first makes room for such a reply.
+    server.info_number("used_memory");
     let limit = server.info_number("used_memory") - 40_000;
     client.command(&["CONFIG", "SET", "maxmemory", &limit.to_string()]);
     let evicted = server.info_number("evicted_keys");
@@ -114,6 +115,6 @@ fn a_buffer_that_is_written_soon_does_not_count() {
     client.command(&["SET", "k", &"v".repeat(1 << 20)]);
     let uncounted = server.info_number("mem_not_counted_for_evict");
     let buffer = server.info_number("mem_aof_buffer");
-    assert!(buffer > 0, "{buffer} bytes");
+    assert!(buffer >= 1 << 20, "{buffer} bytes");
     assert_eq!(uncounted, buffer);
 }

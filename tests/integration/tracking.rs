@@ -102,6 +102,29 @@ fn a_transaction_may_change_how_its_client_is_told() {
     );
 }
 
+/// Nobody is told any more for a client that was killed.
+#[test]
+fn who_is_killed_tracks_nothing() {
+    let server = Server::start(&[]);
+    let mut dialogue = resp3(&server);
+    let target = render(&dialogue.client("1").run("CLIENT ID"));
+    for (name, mode) in [("3", ""), ("4", "BCAST")] {
+        let id = render(&dialogue.client(name).run("CLIENT ID"));
+        dialogue.play(&format!(
+            "{name}> CLIENT TRACKING ON REDIRECT {target} {mode} => OK
+             {name}> GET k => *"
+        ));
+        let mut killed = dialogue.take(name);
+        dialogue
+            .client("2")
+            .send(format!("CLIENT KILL ID {id}\r\nSET k 1\r\n"));
+        dialogue.client("2").expect(":1\r\n+OK\r\n");
+        killed.read_to_close();
+        // Nothing was sent to the first one.
+        dialogue.play("2> PING => PONG");
+    }
+}
+
 #[test]
 fn pushes_keep_their_place_in_a_pipeline() {
     let server = Server::start(&[]);
