@@ -100,6 +100,9 @@ pub struct Effects {
     pub expired: Vec<(usize, Box<[u8]>)>,
     /// Deletions of fields that were found expired.
     pub expired_fields: Vec<ExpiredFields>,
+    /// How long the slowest deletion of an expired key took, in microseconds, as far as that is measured; whoever
+    /// wants to know takes it.
+    pub slowest_expiry_us: u64,
     /// Whether clients wait for keys to come to be.
     awaited: bool,
     /// Whether some of them wait no longer if a key goes.

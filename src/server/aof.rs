@@ -253,6 +253,12 @@ pub fn note_synced(server: &mut Server) {
     if server.aof.state != State::Off && server.aof.syncer.synced() > server.aof.durable {
         let durable = server.aof.syncer.synced();
         note_durable(server, durable);
+        if let Some(took_us) = server.aof.syncer.take_slowest_us()
+            && server.config.appendfsync == AppendFsync::Always
+        {
+            // Those who wrote waited for it, though the command thread did not.
+            server.note_latency("aof-fsync-always", took_us);
+        }
     }
     if server.aof.state != State::Off
         && let Some(e) = server.aof.syncer.take_error()

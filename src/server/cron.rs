@@ -201,7 +201,11 @@ fn expire_cycle(server: &mut Server) {
 fn delete_expired(server: &mut Server, db: usize, key: &[u8], now_ms: i64) {
     let key = server.keyspace.key(key);
     let lazily = server.config.lazyfree_lazy_expire;
+    let watch = (server.config.latency_monitor_threshold != 0).then(clock::mono_us);
     if expire::delete(&mut server.keyspace, db, key, now_ms, lazily) {
+        if let Some(began_us) = watch {
+            server.note_latency("expire-del", clock::mono_us() - began_us);
+        }
         server.stats.keyspace.expired += 1;
         server.effects.expired(db, key.bytes);
     }

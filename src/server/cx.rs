@@ -1,5 +1,6 @@
 //! What a handler reaches: the keyspace with time and effects, or the whole server.
 
+use crate::base::clock;
 use crate::base::rng::Rng;
 use crate::keyspace::db::{Db, Expiry, Key, Keyspace};
 use crate::keyspace::effects::{AtEnd, Class, Effects, Replaced, Wait};
@@ -215,8 +216,13 @@ impl DataCx<'_> {
     #[cold]
     fn expire(&mut self, db: usize, key: Key<'_>, place: Place) {
         if self.delete_expired {
+            let watch = (self.config.latency_monitor_threshold != 0).then(clock::mono_us);
             self.keyspace
                 .remove(db, key, place, self.config.lazyfree_lazy_expire);
+            if let Some(began_us) = watch {
+                let slowest_us = &mut self.effects.slowest_expiry_us;
+                *slowest_us = (clock::mono_us() - began_us).max(*slowest_us);
+            }
             self.stats.expired += 1;
             self.effects.expired(db, key.bytes);
         }
