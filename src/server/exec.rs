@@ -247,6 +247,8 @@ fn finish(
         server
             .latency
             .note(event, nanoseconds / 1_000_000, limit_ms, now_s);
+        let expiry_us = std::mem::take(&mut server.effects.slowest_expiry_us);
+        server.note_latency("expire-del", expiry_us);
     }
 }
 
