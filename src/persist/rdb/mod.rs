@@ -27,7 +27,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use self::check::{CheckOptions, check, check_preamble};
+pub use self::check::{CheckOptions, check};
 pub use self::error::{LoadError, RestoreError, SaveError};
 pub use self::format::Version;
 pub use self::functions::{LibrariesError, dump_libraries, restore_libraries};
