@@ -5,24 +5,22 @@
 //! checksums say and how many commands there are of each name beside them. Nothing is changed unless that is
 //! asked for, and then only the last part: what follows a cut would not fit what is before it.
 //!
-//! A file is good up to the last item that was whole outside a transaction; but where a checksum is
-//! wrong, only up to the checksum before, since any of the bytes between may be the wrong ones.
+//! A file is good up to the last item that was whole outside a transaction. But of a batch whose checksum is
+//! wrong nothing is: any of its bytes may be the wrong ones. Nor is anything of a batch with a fault that is found
+//! before its checksum is reached, which is therefore looked for behind the fault.
 //!
 //! A command is held in memory as a whole, nothing else of a file is.
 
-use super::annotation::Annotation;
+use self::walk::Walk;
 use super::manifest::{Kind, Manifest};
-use super::reader::{CommandReader, Item, ReadError};
-use crate::base::num::parse_i64;
 use crate::persist::files;
 use crate::persist::rdb;
-use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
-/// Bytes between two reports of the progress.
-const PROGRESS_BYTES: u64 = 1 << 20;
+mod fault;
+mod walk;
 
 /// What is done beside looking.
 #[derive(Clone, Copy, Default)]
@@ -85,64 +83,21 @@ struct Subject<'a> {
     is_last: bool,
 }
 
+impl Subject<'_> {
+    fn cannot_read(&self, error: &io::Error) -> Stop {
+        let (name, why) = (self.name, files::plain(error));
+        Stop::Told(format!(
+            "Failed to read from AOF {name}: {why}, aborting..."
+        ))
+    }
+}
+
 /// What became of a file.
 enum Verdict {
     Valid,
     Empty,
     Cut,
     CutAtTime(i64),
-}
-
-/// What was found in a file.
-struct Walk {
-    /// Where it ends if what is not whole is left out.
-    good_to: u64,
-    /// The line at which it is not good any more, or ends.
-    line: u64,
-    /// What is wrong.
-    fault: Option<String>,
-    /// Where that begins what is later than wanted.
-    late_from: Option<u64>,
-    /// How many batches have a checksum, which is right.
-    checksums: u64,
-    commands: Tally,
-}
-
-/// How many commands there are of each name.
-#[derive(Default)]
-struct Tally {
-    all: u64,
-    by_name: HashMap<Vec<u8>, u64>,
-}
-
-impl Tally {
-    /// Names beyond these are no commands but damage, and not kept.
-    const NAMES_MAX: usize = 1024;
-    const NAME_BYTES_MAX: usize = 64;
-    /// So many names the report tells.
-    const NAMES_TOLD: usize = 10;
-
-    /// Counts a command by its name in lower case.
-    fn add(&mut self, name: &[u8]) {
-        self.all += 1;
-        if let Some(count) = self.by_name.get_mut(name) {
-            *count += 1;
-        } else if self.by_name.len() < Tally::NAMES_MAX && name.len() <= Tally::NAME_BYTES_MAX {
-            self.by_name.insert(name.to_vec(), 1);
-        }
-    }
-
-    fn write(&self, checksums: u64, out: &mut dyn Write) -> io::Result<()> {
-        let mut names: Vec<(&Vec<u8>, &u64)> = self.by_name.iter().collect();
-        names.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        let all = self.all;
-        write!(out, "Commands: {all}, batches with a checksum: {checksums}")?;
-        for (index, (name, count)) in names.iter().take(Tally::NAMES_TOLD).enumerate() {
-            let before = if index == 0 { "; " } else { ", " };
-            write!(out, "{before}{} {count}", name.escape_ascii())?;
-        }
-        writeln!(out)
-    }
 }
 
 struct Checker<'a, 'b> {
@@ -185,7 +140,11 @@ impl Checker<'_, '_> {
             if part.kind == Kind::Base {
                 let start = File::open(&path).and_then(|file| start_of(&file));
                 let start = start.map_err(|e| cannot_open(&path, &e))?;
-                let form = if is_snapshot(&start) { "RDB" } else { "RESP" };
+                let form = if rdb::is_snapshot(&start) {
+                    "RDB"
+                } else {
+                    "RESP"
+                };
                 writeln!(self.around.out, "Start to check BASE AOF ({form} format).")?;
                 self.one_file("BASE AOF", &subject)?;
             } else {
@@ -224,12 +183,15 @@ impl Checker<'_, '_> {
             let (size, start) = (file.metadata()?.len(), start_of(&file)?);
             Ok((file, size, start))
         });
-        let (file, size, start) = looked_at.map_err(|e| cannot_open(subject.path, &e))?;
+        let (file, size, start) = looked_at.map_err(|e| {
+            let (path, why) = (subject.path.display(), files::plain(&e));
+            Stop::Told(format!("Cannot open file {path}: {why}, aborting..."))
+        })?;
         if size == 0 {
             return Ok(Verdict::Empty);
         }
         let mut commands_from = 0;
-        if is_snapshot(&start) {
+        if rdb::is_snapshot(&start) {
             commands_from = self.snapshot(subject, &file, size)?;
         }
         let walk = self.commands(subject, &file, commands_from, size)?;
@@ -256,107 +218,6 @@ impl Checker<'_, '_> {
         Ok(end)
     }
 
-    /// Reads the commands of a file from an offset on.
-    fn commands(
-        &mut self,
-        subject: &Subject<'_>,
-        mut file: &File,
-        from: u64,
-        size: u64,
-    ) -> Result<Walk, Stop> {
-        let failed = |e: &io::Error| {
-            let (name, why) = (subject.name, files::plain(e));
-            Stop::Told(format!(
-                "Failed to read from AOF {name}: {why}, aborting..."
-            ))
-        };
-        file.seek(SeekFrom::Start(from)).map_err(|e| failed(&e))?;
-        // What a server appends meanwhile is left to the next time.
-        let mut reader = CommandReader::new(file.take(size.saturating_sub(from)), from, true);
-        let mut walk = Walk {
-            good_to: from,
-            line: 1,
-            fault: None,
-            late_from: None,
-            checksums: 0,
-            commands: Tally::default(),
-        };
-        let mut name = Vec::new();
-        let mut in_transaction = false;
-        // The end of the last checksum, and where the file was good up to then.
-        let (mut sealed_to, mut sealed_good) = (from, (from, 1));
-        let mut told_at = from;
-        loop {
-            let at = reader.offset();
-            walk.line = reader.lines() + 1;
-            if !in_transaction {
-                walk.good_to = at;
-            }
-            if at - told_at >= PROGRESS_BYTES {
-                told_at = at;
-                (self.around.progress)(at, size);
-            }
-            match reader.next() {
-                Ok(Item::End) => {
-                    if in_transaction {
-                        walk.fault =
-                            Some(fault_at(at, "Reached EOF before reading EXEC for MULTI"));
-                    }
-                    return Ok(walk);
-                }
-                Ok(Item::Command) => {
-                    name.clear();
-                    name.extend(reader.argv().at(0).iter().map(u8::to_ascii_lowercase));
-                    walk.commands.add(&name);
-                    let (begins, ends) = (name == b"multi", name == b"exec");
-                    if (begins && in_transaction) || (ends && !in_transaction) {
-                        let name = if begins { "MULTI" } else { "EXEC" };
-                        let path = subject.path.display();
-                        let what = format!("Unexpected {name} in AOF {path}");
-                        walk.fault = Some(fault_at(at, &what));
-                        return Ok(walk);
-                    }
-                    in_transaction = begins || (in_transaction && !ends);
-                }
-                Ok(Item::Annotation(Annotation::Time(time))) => {
-                    if self.options.truncate_to.is_some_and(|wanted| time > wanted) {
-                        walk.late_from = Some(walk.good_to);
-                        return Ok(walk);
-                    }
-                }
-                Ok(Item::Annotation(Annotation::Checksum { len, .. })) => {
-                    // One of fewer bytes was not checked.
-                    if len == at - sealed_to {
-                        walk.checksums += 1;
-                    }
-                    sealed_to = reader.offset();
-                    if !in_transaction {
-                        sealed_good = (sealed_to, reader.lines() + 1);
-                    }
-                }
-                Ok(Item::Annotation(Annotation::Other)) => {}
-                Err(ReadError::Io(e)) => return Err(failed(&e)),
-                Err(ReadError::BadChecksum { from }) => {
-                    let what = format!(
-                        "Bad checksum: what lies between the offsets {from} and {at} is not what was written"
-                    );
-                    walk.fault = Some(fault_at(at, &what));
-                    (walk.good_to, walk.line) = sealed_good;
-                    return Ok(walk);
-                }
-                Err(error) => {
-                    let flaw = flaw_at(file, at, size, &error).map_err(|e| failed(&e))?;
-                    walk.line += flaw.lines;
-                    walk.fault = Some(match flaw.what {
-                        Some(what) => fault_at(flaw.at, &what),
-                        None => format!("AOF {} format error", subject.name),
-                    });
-                    return Ok(walk);
-                }
-            }
-        }
-    }
-
     /// Says what was found, and cuts off what is not whole if that is wanted.
     fn conclude(
         &mut self,
@@ -367,7 +228,7 @@ impl Checker<'_, '_> {
     ) -> Result<Verdict, Stop> {
         let (out, name) = (&mut self.around.out, subject.name);
         if let Some(fault) = &walk.fault {
-            writeln!(out, "{fault}")?;
+            writeln!(out, "{}", fault.text)?;
         }
         let (good_to, diff) = (walk.good_to, size - walk.good_to);
         if let (0, Some(time)) = (diff, self.options.truncate_to) {
@@ -442,10 +303,6 @@ fn cannot_open(path: &Path, error: &io::Error) -> Stop {
     Stop::Told(format!("Cannot open file {path}: {why}"))
 }
 
-fn fault_at(at: u64, what: &str) -> String {
-    format!("0x{at:16x}: {what}")
-}
-
 /// The first bytes of a file, enough to tell what it is; it stands at its beginning afterwards.
 fn start_of(mut file: &File) -> io::Result<Vec<u8>> {
     const START_BYTES: u64 = 64 << 10;
@@ -461,141 +318,6 @@ fn is_manifest(start: &[u8]) -> bool {
     lines
         .find(|line| line.first() != Some(&b'#'))
         .is_some_and(|line| line.starts_with(b"file"))
-}
-
-fn is_snapshot(start: &[u8]) -> bool {
-    const HEADER_LEN: usize = 8;
-    start.len() >= HEADER_LEN && (start.starts_with(b"REDIS") || start.starts_with(b"VALKEY"))
-}
-
-/// Where an item is wrong.
-struct Flaw {
-    /// Where the part begins that is.
-    at: u64,
-    /// The lines of the item before it.
-    lines: u64,
-    /// What is wrong; `None` if it is no item at all.
-    what: Option<String>,
-}
-
-/// Looks closer at the item at an offset, which `error` says is wrong.
-fn flaw_at(mut file: &File, at: u64, size: u64, error: &ReadError) -> io::Result<Flaw> {
-    file.seek(SeekFrom::Start(at))?;
-    let mut source = BufReader::new(file.take(size - at));
-    let first = source.fill_buf()?.first().copied();
-    let what = match first {
-        Some(b'*') => {
-            let mut scan = Scan {
-                source,
-                at,
-                lines: 0,
-            };
-            return scan.command();
-        }
-        Some(b'#') if matches!(error, ReadError::Truncated) => {
-            Some("Reached EOF inside an annotation".into())
-        }
-        Some(b'#') => Some("Expected the end of an annotation, which is too long".into()),
-        _ => None,
-    };
-    Ok(Flaw { at, lines: 0, what })
-}
-
-/// A command being read in small steps, to see which one fails.
-struct Scan<R> {
-    source: R,
-    at: u64,
-    lines: u64,
-}
-
-impl<R: BufRead> Scan<R> {
-    fn command(&mut self) -> io::Result<Flaw> {
-        let count = match self.number(b'*')? {
-            Ok(count) => count,
-            Err(flaw) => return Ok(flaw),
-        };
-        for _ in 0..count {
-            if let Err(flaw) = self.argument()? {
-                return Ok(flaw);
-            }
-        }
-        // What the reader demands beyond that: at least one argument, and numbers without ornament.
-        Ok(self.flaw(self.at, "Expected a command".into()))
-    }
-
-    fn argument(&mut self) -> io::Result<Result<(), Flaw>> {
-        let at = self.at;
-        let len = match self.number(b'$')? {
-            Ok(len) => len,
-            Err(flaw) => return Ok(Err(flaw)),
-        };
-        let Some(wanted) = u64::try_from(len).ok().and_then(|len| len.checked_add(2)) else {
-            let what = format!(
-                "Expected to read string of {len} bytes, which is not in the suitable range"
-            );
-            return Ok(Err(self.flaw(at, what)));
-        };
-        let at = self.at;
-        let mut end = Vec::new();
-        let text = io::copy(&mut (&mut self.source).take(wanted - 2), &mut io::sink())?;
-        (&mut self.source).take(2).read_to_end(&mut end)?;
-        let found = text + end.len() as u64;
-        self.at += found;
-        if found < wanted {
-            let what = format!("Expected to read {wanted} bytes, got {found} bytes");
-            return Ok(Err(self.flaw(at, what)));
-        }
-        Ok(self.line_end(at, &end))
-    }
-
-    /// The line of a count or a length.
-    fn number(&mut self, prefix: u8) -> io::Result<Result<i64, Flaw>> {
-        const LINE_BYTES_MAX: u64 = 128;
-        let at = self.at;
-        let mut line = Vec::new();
-        (&mut self.source)
-            .take(LINE_BYTES_MAX)
-            .read_until(b'\n', &mut line)?;
-        self.at += line.len() as u64;
-        let Some((&first, rest)) = line.split_first() else {
-            let what = format!(
-                "Expected prefix '{}', got the end of the file",
-                prefix as char
-            );
-            return Ok(Err(self.flaw(at, what)));
-        };
-        if first != prefix {
-            let (prefix, first) = (prefix as char, first.escape_ascii());
-            let what = format!("Expected prefix '{prefix}', got: '{first}'");
-            return Ok(Err(self.flaw(at, what)));
-        }
-        let is_digit = |byte: &&u8| byte.is_ascii_digit() || **byte == b'-';
-        let (digits, end) = rest.split_at(rest.iter().take_while(is_digit).count());
-        if let Err(flaw) = self.line_end(at, end) {
-            return Ok(Err(flaw));
-        }
-        let number = parse_i64(digits);
-        Ok(number.ok_or_else(|| self.flaw(at, "Expected a number".into())))
-    }
-
-    /// Counts a line if it ends here.
-    fn line_end(&mut self, at: u64, found: &[u8]) -> Result<(), Flaw> {
-        if found.starts_with(b"\r\n") {
-            self.lines += 1;
-            return Ok(());
-        }
-        let byte = |index: usize| found.get(index).copied().unwrap_or(0);
-        let what = format!("Expected \\r\\n, got: {:02x}{:02x}", byte(0), byte(1));
-        Err(self.flaw(at, what))
-    }
-
-    fn flaw(&self, at: u64, what: String) -> Flaw {
-        Flaw {
-            at,
-            lines: self.lines,
-            what: Some(what),
-        }
-    }
 }
 
 #[cfg(test)]
