@@ -19,6 +19,7 @@ use crate::persist::aof::annotation;
 use crate::persist::aof::appender::{AppendError, Appender};
 use crate::persist::aof::manifest::{Manifest, Names};
 use crate::persist::aof::syncer::Syncer;
+use crate::persist::files::plain;
 use crate::server::blocked;
 use crate::server::client::{Clients, Slot};
 use crate::server::config::{AppendFsync, Config};
@@ -494,14 +495,5 @@ pub fn names(config: &Config) -> Names {
     Names {
         folder: config.appenddirname.as_path().into(),
         stem: config.appendfilename.to_text(),
-    }
-}
-
-/// What the system says, without the number.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].into(),
-        None => text,
     }
 }

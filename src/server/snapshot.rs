@@ -10,8 +10,8 @@
 
 use crate::base::sys::{self, Ended};
 use crate::base::{alloc, clock};
+use crate::persist::files::plain;
 use crate::persist::rdb::{self, AccessHints, SaveError, SaveOptions, Saved};
-use crate::server::apply::plain;
 use crate::server::children::{self, Kind, Outcome, Reporter};
 use crate::server::config::{Choice, MaxmemoryPolicy, SavePoint};
 use crate::server::gate;

@@ -4,10 +4,11 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::dialogue::render;
-use crate::harness::{Server, is_ours, wait_for};
+use crate::harness::{Server, is_ours, program, wait_for};
 use crate::resp::{Client, Value, frame};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -269,6 +270,89 @@ fn a_changed_byte_is_noticed() {
     );
     let server = server.start_again(&[&ON[..], &["--aof-checksum", "no"]].concat());
     assert_eq!(server.connect().run("GET a").text(), "wirst");
+}
+
+/// Changes a value in a file.
+fn replace(path: &Path, from: &[u8], to: &[u8]) {
+    let mut bytes = fs::read(path).unwrap();
+    let mut windows = bytes.windows(from.len());
+    let at = windows.position(|window| window == from);
+    let at = at.expect("the file has that");
+    bytes.splice(at..at + from.len(), to.iter().copied());
+    fs::write(path, bytes).unwrap();
+}
+
+/// Checks a file as `--check-aof` does, and agrees to everything; gives whether it is good, and the report.
+fn check_aof(path: &Path, args: &[&str]) -> (bool, String) {
+    let mut command = Command::new(program());
+    command.arg("--check-aof").args(args).arg(path);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It may end without having asked.
+    let _ = child.stdin.take().unwrap().write_all(b"y\n");
+    let output = child.wait_with_output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    (output.status.success(), report)
+}
+
+/// What was written before the end of the file was cut off, or by a server that seals nothing, does not keep what
+/// follows from being checked.
+#[test]
+fn a_batch_behind_what_nobody_sealed_is_checked() {
+    if !is_ours() {
+        return;
+    }
+    for unsealed in ["cut", "unsealed"] {
+        let args = ["--appendfsync", "always"];
+        let mut server = match unsealed {
+            "cut" => start(&args),
+            _ => start(&[&args[..], &["--aof-checksum", "no"]].concat()),
+        };
+        run_all(&mut server.connect(), &["SET a first", "SET b second"]);
+        server.kill();
+        let path = increment(&server);
+        let len = fs::metadata(&path).unwrap().len();
+        if unsealed == "cut" {
+            let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+            file.set_len(len - 5).unwrap();
+        }
+        let mut server = server.start_again(&[&ON, &args[..]].concat());
+        let cut_to = fs::metadata(&path).unwrap().len();
+        assert_eq!(cut_to < len, unsealed == "cut");
+        run_all(&mut server.connect(), &["SET c third", "SET d fourth"]);
+        server.kill();
+        let (good, report) = check_aof(&path, &[]);
+        assert!(good, "{report}");
+        replace(&path, b"third", b"thirk");
+        let (status, log) = server.fail_to_start_again(&ON);
+        assert_eq!(status.code(), Some(1));
+        let expected = format!("what lies between the offsets {cut_to} and ");
+        assert!(log.contains(&expected), "{log}");
+        assert!(!check_aof(&path, &[]).0);
+        let (good, report) = check_aof(&path, &["--fix"]);
+        assert!(good, "{report}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), cut_to, "{report}");
+        let server = server.start_again(&ON);
+        let values = server.connect().run("MGET a b c d");
+        assert_eq!(render(&values), "[first, second, nil, nil]");
+    }
+}
+
+#[test]
+fn a_file_of_more_databases_is_refused() {
+    if !is_ours() {
+        return;
+    }
+    let mut server = start(&["--appendfsync", "always", "--aof-use-rdb-preamble", "no"]);
+    let mut client = server.connect();
+    run_all(&mut client, &["SET a 0", "SELECT 9", "SET a 9"]);
+    server.kill();
+    let (status, log) = server.fail_to_start_again(&[&ON[..], &["--databases", "9"]].concat());
+    assert_eq!(status.code(), Some(1));
+    let expected = "'SELECT 9' is about a database that there is not: 'databases' is 9";
+    assert!(log.contains(expected), "{log}");
+    let server = server.start_again(&[&ON[..], &["--databases", "10"]].concat());
+    assert_eq!(server.connect().run("GET a").text(), "0");
 }
 
 #[test]

@@ -8,12 +8,12 @@
 //! temporary one until it is there: a base is needed below it.
 
 use super::load::{create_folder, save_manifest};
-use super::{State, flush_wholly, note_config, plain};
+use super::{State, flush_wholly, note_config};
 use crate::base::clock;
 use crate::base::sys::Ended;
 use crate::persist::aof::appender::Appender;
 use crate::persist::aof::dataset;
-use crate::persist::files;
+use crate::persist::files::{self, plain};
 use crate::persist::rdb::SaveError;
 use crate::resp::error::ErrorReply;
 use crate::server::children::{self, Kind, Outcome, Reporter};
