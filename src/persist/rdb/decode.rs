@@ -266,6 +266,7 @@ fn set<'a>(
         return Ok(NewValue::Big(Big::Set(Box::new(members))));
     }
     let mut set = Set::new_in(std::mem::take(&mut scratch.packed));
+    let mut marks = packed::Marks::default();
     for index in 0..count {
         let text = input.string(scratch)?;
         let mut digits = itoa::Buffer::new();
@@ -273,14 +274,21 @@ fn set<'a>(
             set.expect(text.bytes(&mut digits), count as usize, limits.set);
         }
         let is_new = match text {
-            Text::Int(n) => set.insert_item(Item::Int(n), limits.set),
-            Text::Bytes(bytes) => set.insert_untested(bytes, limits.set),
+            Text::Int(n) => {
+                marks.see(Item::Int(n));
+                set.insert_item(Item::Int(n), limits.set)
+            }
+            Text::Bytes(bytes) => {
+                marks.see(Item::Bytes(bytes));
+                set.insert_untested(bytes, limits.set)
+            }
         };
         if !is_new {
             return Err(DOUBLE);
         }
     }
     let is_distinct = match &set {
+        Set::Pack(_) if marks.are_distinct() => true,
         Set::Pack(pack) => packed::is_distinct(pack.as_ref(), count as usize, 1),
         _ => set.as_ref().len() as u64 == count,
     };
