@@ -361,13 +361,13 @@ impl EventLoop {
                         }
                     }
                     Ran::Postponed(unrun) => {
-                        self.put_back(slot, &buffer[unrun]);
+                        self.put_back(slot, unrun);
                         self.server.clients.at_mut(slot).postponed = true;
                         self.server.postponed.push(slot);
                         break;
                     }
                     Ran::Parked(unrun) => {
-                        self.put_back(slot, &buffer[unrun]);
+                        self.put_back(slot, unrun);
                         break;
                     }
                 }

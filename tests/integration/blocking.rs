@@ -311,6 +311,43 @@ fn what_was_sent_behind_a_wait_runs_after_it() {
     assert_eq!(client.read(), Value::bulk("later"));
 }
 
+/// Quotes of inline requests are taken away where they stand: what must wait is not read a second time as if it
+/// still had them.
+#[test]
+fn quoted_words_behind_a_wait_are_as_they_were_sent() {
+    let server = Server::start(&[]);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let mut listener = server.connect();
+    listener.send("SUBSCRIBE 'a channel'\r\n");
+    listener.read();
+    let requests = "PUBLISH \"a channel\" \"m\\x41\"\r\n\r\n  SET 'k y' \"*1 \\\"w\"\r\n\
+                    *2\r\n$3\r\nGET\r\n$3\r\nk y\r\n\"*\"\r\n\"GET\" \"k y\"\r\n";
+    let replies = ":1\r\n+OK\r\n$5\r\n*1 \"w\r\n\
+                   -ERR unknown command '*', with args beginning with: \r\n$5\r\n*1 \"w\r\n";
+    park(&server, &mut client, &format!("BLPOP key 0\r\n{requests}"));
+    other.run("RPUSH key x");
+    check_served(&mut client, &["key", "x"]);
+    client.expect(replies);
+    assert_eq!(texts(&listener.read()), ["message", "a channel", "mA"]);
+    // The same behind a pause, which holds back a request that was cut.
+    other.run("CLIENT PAUSE 100 ALL");
+    client.send(requests);
+    client.expect(replies);
+    assert_eq!(texts(&listener.read()), ["message", "a channel", "mA"]);
+    // What is no request ends the connection when its turn has come.
+    for (what, told) in [
+        ("*none", "invalid multibulk length"),
+        ("set k \"open", "unbalanced quotes in request"),
+    ] {
+        let mut client = server.connect();
+        park(&server, &mut client, &format!("BLPOP key 0\r\n{what}"));
+        other.run("RPUSH key x");
+        check_served(&mut client, &["key", "x"]);
+        let expected = format!("-ERR Protocol error: {told}\r\n");
+        assert_eq!(client.read_to_close(), expected.as_bytes());
+    }
+}
+
 #[test]
 fn a_client_serves_another_in_one_batch() {
     // Its own replies come in order though its request ran in the middle of somebody else's.

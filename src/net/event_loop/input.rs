@@ -161,14 +161,13 @@ impl EventLoop {
     }
 
     /// Puts requests that must wait back in front of what the client sent after them.
-    pub(super) fn put_back(&mut self, slot: Slot, unrun: &[u8]) {
+    pub(super) fn put_back(&mut self, slot: Slot, mut unrun: Vec<u8>) {
         if unrun.is_empty() {
             return;
         }
         let client = self.server.clients.at_mut(slot);
-        let mut query = unrun.to_vec();
-        query.extend_from_slice(&client.query);
-        client.query = query;
+        unrun.extend_from_slice(&client.query);
+        client.query = unrun;
         client.set_progress(Default::default());
     }
 }
