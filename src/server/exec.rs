@@ -189,7 +189,7 @@ fn handle(
 }
 
 /// Counts what ran. One reading of the clock ends this command and begins the next.
-#[inline]
+#[inline(always)]
 fn finish(
     server: &mut Server,
     slot: Slot,
@@ -253,6 +253,8 @@ fn finish(
         server
             .latency
             .note(event, nanoseconds / 1_000_000, limit_ms, now_s);
+        let expiry_us = std::mem::take(&mut server.effects.slowest_expiry_us);
+        server.note_latency("expire-del", expiry_us);
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::dialogue::render;
 use crate::harness::{Server, is_ours, program, wait_for};
@@ -426,4 +426,37 @@ fn a_client_can_wait_for_the_disk() {
     assert_eq!(render(&client.run("WAITAOF 1 0 50")), "[0, 0]");
     run_all(&mut client, &["MULTI", "WAITAOF 1 0 0"]);
     assert_eq!(render(&client.run("EXEC")), "[[0, 0]]");
+}
+
+/// Under `always` those who write wait for the disk, and the latency monitor says how long.
+#[test]
+fn how_long_the_disk_takes_is_seen() {
+    let server = start(&[
+        "--appendfsync",
+        "always",
+        "--latency-monitor-threshold",
+        "1",
+    ]);
+    let probe = fs::File::create(server.folder().join("probe")).unwrap();
+    let value = vec![b'v'; 4 << 20];
+    let mut client = server.connect();
+    wait_for(TIMEOUT, "the disk to take a millisecond", || {
+        client.command(&[&b"SET"[..], b"k", &value]);
+        let Value::Array(seen) = client.run("LATENCY HISTORY aof-fsync-always") else {
+            panic!("an array");
+        };
+        // A folder in memory is never slow.
+        (&probe).write_all(&value).unwrap();
+        let began = Instant::now();
+        probe.sync_data().unwrap();
+        let is_memory = began.elapsed() < Duration::from_millis(1);
+        (!seen.is_empty() || is_memory).then_some(())
+    });
+    run_all(
+        &mut client,
+        &["CONFIG SET appendfsync everysec", "LATENCY RESET"],
+    );
+    client.command(&[&b"SET"[..], b"k", &value]);
+    let history = client.run("LATENCY HISTORY aof-fsync-always");
+    assert_eq!(history, Value::Array(Vec::new()));
 }

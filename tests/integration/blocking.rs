@@ -171,6 +171,55 @@ fn whatever_makes_a_key_serves() {
     check_served(&mut client, &["key", "swapped"]);
 }
 
+/// A result that is stored over a value serves nobody, unlike one under a new key: Redis has it so.
+#[test]
+fn a_result_in_the_place_of_another_value_serves_nobody() {
+    let server = Server::start(&[]);
+    let mut other = server.connect();
+    for (waiting, storing, serving) in [
+        ("BLPOP key 0", "SORT list STORE key", "RPUSH key x"),
+        ("BZPOPMIN key 0", "ZUNIONSTORE key 1 zset", "ZADD key 1 x"),
+        (
+            "BZPOPMIN key 0",
+            "ZRANGESTORE key zset 0 -1",
+            "ZADD key 1 x",
+        ),
+        (
+            "BZPOPMIN key 0",
+            "GEOSEARCHSTORE key geo FROMMEMBER m BYRADIUS 10 km",
+            "ZADD key 1 x",
+        ),
+    ] {
+        for words in [
+            "FLUSHALL",
+            "RPUSH list 1 2",
+            "ZADD zset 1 a",
+            "GEOADD geo 1 2 m",
+        ] {
+            other.run(words);
+        }
+        let mut client = server.connect();
+        park(&server, &mut client, waiting);
+        for words in ["SET key string", storing] {
+            other.run(words);
+        }
+        assert_eq!(server.info_number("blocked_clients"), 1, "{storing}");
+        other.run("DEL key");
+        other.run(serving);
+        assert_eq!(texts(&client.read())[..2], ["key", "x"], "{storing}");
+    }
+    // Who reads for a group is told that the stream is no more.
+    let mut client = server.connect();
+    other.run("XGROUP CREATE stream g $ MKSTREAM");
+    park(
+        &server,
+        &mut client,
+        "XREADGROUP GROUP g c BLOCK 0 STREAMS stream >",
+    );
+    other.run("SORT list STORE stream");
+    assert!(client.read().is_error());
+}
+
 #[test]
 fn a_wait_survives_what_does_not_serve_it() {
     let server = Server::start(&[]);

@@ -121,6 +121,17 @@ pub struct Scratch {
     pub field: Vec<u8>,
 }
 
+impl Scratch {
+    /// Room for any short string to be decompressed the quick way.
+    #[inline]
+    fn make_room(&mut self) {
+        const ROOM: usize = INLINE_MAX + lzf::ROOM;
+        if self.text.capacity() < ROOM {
+            self.text.reserve_exact(ROOM - self.text.len());
+        }
+    }
+}
+
 /// A string that was read.
 #[derive(Clone, Copy)]
 pub enum Text<'a> {
@@ -310,6 +321,7 @@ impl<'r> Input<'r> {
             }
             Stored::Int(n) => Ok(Kept::Int(n)),
             Stored::Lzf(packed, len) if len <= INLINE => {
+                scratch.make_room();
                 self.unpack(packed, len, &mut scratch.text, &mut scratch.packed)?;
                 Ok(Kept::Short(&scratch.text))
             }

@@ -137,7 +137,7 @@ impl<R: Read> Items<R> {
         };
         let mut progress = Progress::default();
         loop {
-            let parsed = request::parse(
+            let parsed = request::parse_apart(
                 &mut self.buffer,
                 self.at,
                 &mut self.spans,
