@@ -379,7 +379,7 @@ impl Set {
 fn fits(pack: Listpack<'_>, member: &[u8], limits: Limits) -> bool {
     pack.len() < limits.listpack_entries
         && member.len() <= limits.listpack_value
-        && is_safe_to_add(pack.bytes().len(), encoded_len(member))
+        && is_safe_to_add(pack.bytes().len(), member.len())
 }
 
 /// The most bytes that an integer takes in a listpack.

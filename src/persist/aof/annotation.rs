@@ -28,9 +28,7 @@ pub enum Annotation {
 impl Annotation {
     /// What a line says, its `#` included and its end not.
     pub fn parse(line: &[u8]) -> Annotation {
-        let Ok(text) = std::str::from_utf8(line) else {
-            return Annotation::Other;
-        };
+        let text = std::str::from_utf8(line).unwrap_or_default();
         let time = || text.strip_prefix("#TS:")?.parse().ok();
         let checksum = || {
             let (len, crc) = text.strip_prefix("#CRC:")?.split_once(':')?;
@@ -39,7 +37,7 @@ impl Annotation {
         };
         match (time(), checksum()) {
             (Some(seconds), _) => Annotation::Time(seconds),
-            _ if text.starts_with("#TS:") => Annotation::BadTime,
+            _ if line.starts_with(b"#TS:") => Annotation::BadTime,
             (_, Some((len, crc))) => Annotation::Checksum { len, crc },
             _ => Annotation::Other,
         }

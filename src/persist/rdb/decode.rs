@@ -267,10 +267,11 @@ fn set<'a>(
     }
     let mut set = Set::new_in(std::mem::take(&mut scratch.packed));
     let mut marks = packed::Marks::default();
-    for index in 0..count {
+    let mut left = count;
+    while left > 0 {
         let text = input.string(scratch)?;
         let mut digits = itoa::Buffer::new();
-        if index == 0 {
+        if left == count {
             set.expect(text.bytes(&mut digits), count as usize, limits.set);
         }
         let is_new = match text {
@@ -286,6 +287,12 @@ fn set<'a>(
         if !is_new {
             return Err(DOUBLE);
         }
+        left -= 1;
+        if count <= limits.set.listpack_entries as u64
+            && let Set::Pack(pack) = &mut set
+        {
+            left -= pack_members(pack, left, input, limits, &mut marks);
+        }
     }
     let is_distinct = match &set {
         Set::Pack(_) if marks.are_distinct() => true,
@@ -296,6 +303,29 @@ fn set<'a>(
         return Err(DOUBLE);
     }
     Ok(built(set, scratch))
+}
+
+/// Adds members to a packed set, which may have so many more, up to one that is not short. Says how many.
+fn pack_members(
+    pack: &mut ListpackBuf,
+    left: u64,
+    input: &mut Input<'_>,
+    limits: &Limits,
+    marks: &mut packed::Marks,
+) -> u64 {
+    /// Far from what a listpack can hold.
+    const AT_ONCE: u64 = 1 << 16;
+    let mut added = 0;
+    pack.extend_with(|tail| {
+        while added < left.min(AT_ONCE)
+            && let Some(member) = input.short_string(limits.set.listpack_value)
+        {
+            marks.see(Item::Bytes(member));
+            tail.text(member);
+            added += 1;
+        }
+    });
+    added
 }
 
 fn zset<'a>(

@@ -146,6 +146,11 @@ fn what_is_wrong_is_told_as_redis_tells_it() {
         11,
     );
     check(
+        b"*1\r\n$3\rSET0\r\n",
+        "0x              25: Expected \\r\\n, got: 0d53",
+        9,
+    );
+    check(
         b"*1\r\n$x\r\nEXEC\r\n",
         "0x              25: Expected \\r\\n, got: 780d",
         9,

@@ -146,11 +146,7 @@ impl<R: Read> Items<R> {
             );
             match parsed {
                 Parsed::Request { consumed } => {
-                    let ends_well = |span: &Span| {
-                        let end = span.range().end;
-                        self.buffer[end..].starts_with(b"\r\n")
-                    };
-                    if !self.spans.iter().all(ends_well) {
+                    if !self.lines_end_well() {
                         return Err(ReadError::BadFormat);
                     }
                     self.lines += 1 + 2 * self.spans.len() as u64;
@@ -168,6 +164,23 @@ impl<R: Read> Items<R> {
                 Parsed::Empty { .. } | Parsed::Error(_) => return Err(ReadError::BadFormat),
             }
         }
+    }
+
+    /// Whether all lines of the command that was cut end as they must: of clients that is not demanded.
+    fn lines_end_well(&self) -> bool {
+        const END: &[u8] = b"\r\n";
+        let first = self
+            .spans
+            .first()
+            .map_or(self.at, |span| span.range().start);
+        let head = &self.buffer[self.at..first];
+        let head_ends = memchr(b'\r', head).is_some_and(|end| head[end..].starts_with(END));
+        head_ends
+            && self.spans.iter().all(|span| {
+                let range = span.range();
+                self.buffer[..range.start].ends_with(END)
+                    && self.buffer[range.end..].starts_with(END)
+            })
     }
 
     fn annotation(&mut self) -> Result<Item, ReadError> {

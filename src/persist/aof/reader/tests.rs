@@ -202,6 +202,9 @@ fn announced_lengths_are_not_believed() {
         "*0\r\n",
         "*1\r\n$-1\r\n",
         "*1\r\n$1\r\nabc",
+        "*1\r $1\r\na\r\n",
+        "*1\r\n$1\r a\r\n",
+        "*1\r\n$1\r\na\r ",
     ] {
         let error = read(text.as_bytes()).1;
         assert!(
