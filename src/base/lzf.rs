@@ -24,6 +24,10 @@ pub fn compress(input: &[u8], out: &mut Vec<u8>) -> bool {
     Compressor::default().compress(input, out)
 }
 
+/// How much longer than the input the memory is that [`Compressor::compress_to`] writes to; with so much more room
+/// than the output takes, [`decompress_into`] is quickest.
+pub const ROOM: usize = RUN_MAX;
+
 /// What compresses many inputs, each alone.
 pub struct Compressor {
     /// Where three bytes of a hash were last seen, plus one and `base`. What is not above `base` is of an
@@ -44,49 +48,115 @@ impl Default for Compressor {
 impl Compressor {
     /// See [`compress`].
     pub fn compress(&mut self, input: &[u8], out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        out.resize(before + input.len() + ROOM, 0);
+        let len = self.compress_to(input, &mut out[before..]);
+        out.truncate(before + len.unwrap_or(0));
+        len.is_some()
+    }
+
+    /// The same to the beginning of a slice, which is longer than the input by [`ROOM`] at least; gives the number
+    /// of bytes. What is behind them in the slice means nothing then.
+    pub fn compress_to(&mut self, input: &[u8], out: &mut [u8]) -> Option<usize> {
+        assert!(out.len() >= input.len() + ROOM, "room for the output");
         let len = match u32::try_from(input.len()) {
             Ok(len) if input.len() > SAVED_MIN => len,
-            _ => return false,
+            _ => return None,
         };
         if self.base.checked_add(len).is_none() {
             *self = Compressor::default();
         }
-        let is_smaller = self.compress_from(self.base, input, out);
+        // Of a short input only a part of the table is used, which stays in the nearest cache.
+        let packed_len = match input.len() {
+            ..0x200 => self.compress_by::<10>(input, out),
+            0x200..0x800 => self.compress_by::<12>(input, out),
+            _ => self.compress_by::<HASH_BITS>(input, out),
+        };
         self.base = self.base.saturating_add(len);
-        is_smaller
+        packed_len
     }
 
-    fn compress_from(&mut self, base: u32, input: &[u8], out: &mut Vec<u8>) -> bool {
-        let before = out.len();
-        let out_max = before + input.len() - SAVED_MIN;
-        // Of a short input only a part of the table is used, which stays in the nearest cache.
-        let shift = 32 - (input.len().ilog2() + 2).clamp(HASH_BITS_MIN, HASH_BITS);
-        let seen = &mut self.seen;
+    fn compress_by<const BITS: u32>(&mut self, input: &[u8], out: &mut [u8]) -> Option<usize> {
+        let base = self.base;
+        let (seen, _) = self.seen.split_at_mut(1 << BITS);
+        let mut out = Output {
+            bytes: out,
+            len: 0,
+            max: input.len() - SAVED_MIN,
+        };
         let (mut at, mut run_start) = (0, 0);
-        while let Some(three) = input.get(at..).and_then(|rest| rest.first_chunk()) {
-            let place = &mut seen[hash(three, shift)];
-            let last = place.saturating_sub(base) as usize;
-            *place = base + at as u32 + 1;
-            let back = (at + 1).wrapping_sub(last);
-            if last == 0 || back > BACK_MAX || input[last - 1..last + 2] != *three {
+        while let Some(three) = three_at(input, at) {
+            let place = &mut seen[hash::<BITS>(three)];
+            let now = base + at as u32 + 1;
+            // What an earlier input left is further back than this one goes.
+            let back = (now - std::mem::replace(place, now)) as usize;
+            let is_near = back <= at.min(BACK_MAX);
+            let from = if is_near { at - back } else { 0 };
+            if !is_near | (three_at(input, from) != Some(three)) {
                 at += 1;
                 continue;
             }
-            let len = match_len(input, last - 1, at);
+            let len = match_len(input, from, at);
             // What the run before it takes can only be too much if nothing was found for long.
-            if !write_run(&input[run_start..at], out, out_max) {
-                break;
+            if !out.run(input, run_start, at) {
+                return None;
             }
-            write_reference(back, len, out);
-            remember(seen, input, base, shift, at, len);
+            out.reference(back, len);
+            for place in at + len - 2..at + len {
+                // What follows a match often repeats from its last places.
+                if let Some(three) = three_at(input, place) {
+                    seen[hash::<BITS>(three)] = base + place as u32 + 1;
+                }
+            }
             at += len;
             run_start = at;
         }
-        if !write_run(&input[run_start..], out, out_max) || out.len() > out_max {
-            out.truncate(before);
+        (out.run(input, run_start, input.len()) && out.len <= out.max).then_some(out.len)
+    }
+}
+
+/// What is written to, with room behind its maximum for what is copied in one piece.
+struct Output<'a> {
+    bytes: &'a mut [u8],
+    len: usize,
+    max: usize,
+}
+
+impl Output<'_> {
+    /// Writes bytes of the input as they are. False, with nothing written, if the output would exceed its maximum.
+    #[inline]
+    fn run(&mut self, input: &[u8], mut from: usize, to: usize) -> bool {
+        let count = to - from;
+        if self.len + count + count.div_ceil(RUN_MAX) > self.max {
             return false;
         }
+        while from < to {
+            let run = (to - from).min(RUN_MAX);
+            self.bytes[self.len] = run as u8 - 1;
+            let place = &mut self.bytes[self.len + 1..][..RUN_MAX];
+            match input[from..].first_chunk::<RUN_MAX>() {
+                // The longest run is copied at once; what is too much is written over.
+                Some(longest) => place.copy_from_slice(longest),
+                None => place[..run].copy_from_slice(&input[from..from + run]),
+            }
+            self.len += 1 + run;
+            from += run;
+        }
         true
+    }
+
+    /// Writes a reference, which the room is for if it exceeds the maximum.
+    #[inline]
+    fn reference(&mut self, back: usize, len: usize) {
+        let [high, low] = (back as u16 - 1).to_be_bytes();
+        let place = &mut self.bytes[self.len..][..3];
+        if len < LONG_MIN {
+            place[..2].copy_from_slice(&[(len as u8 - 2) << 5 | high, low]);
+            self.len += 2;
+        } else {
+            place.copy_from_slice(&[7 << 5 | high, (len - LONG_MIN) as u8, low]);
+            self.len += 3;
+        }
     }
 }
 
@@ -103,14 +173,21 @@ pub fn decompress(input: &[u8], expected_len: usize) -> Result<Vec<u8>, Fault> {
 /// The same into a vector whose content is given up, so that its memory serves many times. After a fault
 /// its content means nothing.
 pub fn decompress_into(input: &[u8], expected_len: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
-    out.clear();
     // The densest form is three bytes for the longest reference.
     if expected_len / REFERENCE_MAX > input.len() / 3 {
         return Err(Fault::Length);
     }
-    out.reserve_exact(expected_len);
-    out.resize(expected_len, 0);
+    let room = expected_len + ROOM;
+    if out.capacity() >= room {
+        // What is at the end can be copied in whole pieces too.
+        out.resize(room, 0);
+    } else {
+        out.clear();
+        out.reserve_exact(expected_len);
+        out.resize(expected_len, 0);
+    }
     let len = unpack(input, out)?;
+    out.truncate(expected_len);
     if len == expected_len {
         Ok(())
     } else {
@@ -163,15 +240,15 @@ fn unpack(input: &[u8], out: &mut [u8]) -> Result<usize, Fault> {
 /// Writes so many bytes at a place, as they are from an earlier one on.
 #[inline]
 fn repeat(out: &mut [u8], from: usize, to: usize, count: usize) {
-    const PIECE: usize = 16;
     let back = to - from;
-    if back >= PIECE && out.len() - to >= count + PIECE {
+    if back >= REPEAT_PIECE && out.len() - to >= count + REPEAT_PIECE {
         // In pieces that may go beyond the end, which is written over later.
         let mut done = 0;
         while done < count {
-            let piece: [u8; PIECE] = *out[from + done..].first_chunk().expect("it is before `to`");
-            out[to + done..to + done + PIECE].copy_from_slice(&piece);
-            done += PIECE;
+            let piece = out[from + done..].first_chunk::<REPEAT_PIECE>();
+            let piece = *piece.expect("it is before `to`");
+            out[to + done..][..REPEAT_PIECE].copy_from_slice(&piece);
+            done += REPEAT_PIECE;
         }
     } else if back == 1 {
         let byte = out[from];
@@ -213,64 +290,50 @@ impl std::error::Error for Fault {}
 /// What compressing has to save.
 const SAVED_MIN: usize = 4;
 const RUN_MAX: usize = 32;
+/// What is repeated at once where there is room.
+const REPEAT_PIECE: usize = 16;
 const BACK_MAX: usize = 1 << 13;
 const REFERENCE_MAX: usize = LONG_MIN + 255;
 /// The reference from which on its length takes a byte of its own.
 const LONG_MIN: usize = 9;
 /// Twice as many places as a reference can reach, so that few are lost to others.
 const HASH_BITS: u32 = 14;
-const HASH_BITS_MIN: u32 = 8;
+
+/// The three bytes at a place, as a number; none if less than four are left, of which three would not be worth it.
+#[inline]
+fn three_at(input: &[u8], at: usize) -> Option<u32> {
+    let four = input.get(at..at + 4)?.first_chunk()?;
+    Some(u32::from_le_bytes(*four) << 8)
+}
 
 #[inline]
-fn hash(three: &[u8; 3], shift: u32) -> usize {
-    let word = u32::from_le_bytes([three[0], three[1], three[2], 0]);
-    (word.wrapping_mul(0x9e37_79b1) >> shift) as usize & ((1 << HASH_BITS) - 1)
+fn hash<const BITS: u32>(three: u32) -> usize {
+    (three.wrapping_mul(0x9e37_79b1) >> (32 - BITS)) as usize
 }
 
 /// How far the bytes from `from` and from `at` on are the same, at most what one reference repeats.
 #[inline]
 fn match_len(input: &[u8], from: usize, at: usize) -> usize {
-    let ahead = &input[at..input.len().min(at + REFERENCE_MAX)];
-    let same = |(a, b): &(&u8, &u8)| a == b;
-    input[from..].iter().zip(ahead).take_while(same).count()
-}
-
-/// False, with nothing written, if the output would exceed its maximum.
-fn write_run(bytes: &[u8], out: &mut Vec<u8>, out_max: usize) -> bool {
-    if out.len() + bytes.len() + bytes.len().div_ceil(RUN_MAX) > out_max {
-        return false;
-    }
-    for run in bytes.chunks(RUN_MAX) {
-        out.push(run.len() as u8 - 1);
-        out.extend_from_slice(run);
-    }
-    true
-}
-
-fn write_reference(back: usize, len: usize, out: &mut Vec<u8>) {
-    let [high, low] = (back as u16 - 1).to_be_bytes();
-    if len < LONG_MIN {
-        out.extend_from_slice(&[(len as u8 - 2) << 5 | high, low]);
-    } else {
-        out.extend_from_slice(&[7 << 5 | high, (len - LONG_MIN) as u8, low]);
-    }
-}
-
-/// Notes the last places within a match: what follows it often repeats from there.
-#[inline]
-fn remember(
-    seen: &mut [u32; 1 << HASH_BITS],
-    input: &[u8],
-    base: u32,
-    shift: u32,
-    at: usize,
-    len: usize,
-) {
-    for place in at + len - 2..at + len {
-        if let Some(three) = input[place..].first_chunk() {
-            seen[hash(three, shift)] = base + place as u32 + 1;
+    let end = input.len().min(at + REFERENCE_MAX);
+    let word = |at: usize| {
+        input
+            .get(at..)?
+            .first_chunk()
+            .copied()
+            .map(u64::from_le_bytes)
+    };
+    let mut len = 0;
+    while at + len + 8 <= end {
+        let (Some(one), Some(other)) = (word(from + len), word(at + len)) else {
+            break;
+        };
+        if one != other {
+            return len + (one ^ other).trailing_zeros() as usize / 8;
         }
+        len += 8;
     }
+    let same = |len: &usize| input[from + len] == input[at + len];
+    len + (len..end - at).take_while(same).count()
 }
 
 #[cfg(test)]

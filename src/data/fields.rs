@@ -111,6 +111,28 @@ impl Fields {
         false
     }
 
+    /// Gives fields their values; the lookups of a batch overlap. False, with those before it set, if one was there.
+    pub fn set_each<'f>(&mut self, mut pairs: impl Iterator<Item = (&'f [u8], &'f [u8])>) -> bool {
+        const BATCH: usize = 16;
+        let mut batch: [(&[u8], &[u8], u64); BATCH] = [(&[], &[], 0); BATCH];
+        loop {
+            let mut count = 0;
+            for (place, (field, value)) in batch.iter_mut().zip(pairs.by_ref()) {
+                let hash = self.hash(field);
+                self.prefetch_bucket(hash);
+                *place = (field, value, hash);
+                count += 1;
+            }
+            let mut batch = batch[..count].iter();
+            if !batch.all(|&(field, value, hash)| self.set_hashed(field, hash, value)) {
+                return false;
+            }
+            if count < BATCH {
+                return true;
+            }
+        }
+    }
+
     /// Gives a field a value; when it expires stays as it is. True if the field is new.
     #[inline]
     pub fn set_keeping_expiry(&mut self, field: &[u8], value: &[u8]) -> bool {

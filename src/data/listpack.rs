@@ -31,7 +31,7 @@ use std::fmt;
 use std::iter::{FusedIterator, Rev};
 
 use self::element::{Element, LENS, TEXT_6, TEXT_6_MAX};
-use self::element::{backlen_len, check_element, element_end, element_start, read};
+use self::element::{backlen_len, element_end, element_start, read, read_untrusted};
 use crate::base::num::{digits10_i64, parse_i64};
 
 mod element;
@@ -168,11 +168,19 @@ impl<'a> Listpack<'a> {
     /// What passes is safe to read and to change. Longer forms of integers and lengths than needed
     /// pass, as they do in Redis.
     pub fn check(bytes: &'a [u8]) -> Result<Self, Fault> {
+        Listpack::check_each(bytes, |_| {})
+    }
+
+    /// The same, with `see` being shown the items on the way, those before a fault among them.
+    #[inline]
+    pub fn check_each(bytes: &'a [u8], mut see: impl FnMut(Item<'a>)) -> Result<Self, Fault> {
         check_frame(bytes)?;
         let end = bytes.len() - 1;
         let (mut at, mut count) = (HEADER_LEN, 0);
         while at < end {
-            at += check_element(&bytes[at..end]).ok_or(Fault::Element { at })?;
+            let (item, len) = read_untrusted(&bytes[at..end]).ok_or(Fault::Element { at })?;
+            see(item);
+            at += len;
             count += 1;
         }
         let pack = Listpack { bytes };
@@ -513,13 +521,14 @@ impl ListpackBuf {
     }
 
     /// Adds a text behind the last element.
+    #[inline]
     pub fn push_back(&mut self, text: &[u8]) {
-        self.insert(self.end(), &Element::of(text));
+        self.extend_with(|tail| tail.text(text));
     }
 
     /// Adds an integer behind the last element.
     pub fn push_back_int(&mut self, value: i64) {
-        self.insert(self.end(), &Element::of_int(value));
+        self.extend_with(|tail| tail.int(value));
     }
 
     /// Adds what `write` writes behind the last element, and states the header once for all of it.
@@ -726,9 +735,7 @@ impl Tail<'_> {
 
     #[inline]
     fn element(&mut self, element: &Element<'_>) {
-        let at = self.bytes.len();
-        self.bytes.resize(at + element.len(), 0);
-        element.write(&mut self.bytes[at..]);
+        element.append_to(self.bytes);
         self.count += 1;
     }
 }

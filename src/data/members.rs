@@ -116,6 +116,28 @@ impl Members {
         true
     }
 
+    /// Adds members; the lookups of a batch overlap. False, with those before it added, if one was there.
+    pub fn insert_each<'m>(&mut self, mut members: impl Iterator<Item = &'m [u8]>) -> bool {
+        const BATCH: usize = 16;
+        let mut batch: [(&[u8], u64); BATCH] = [(&[], 0); BATCH];
+        loop {
+            let mut count = 0;
+            for (place, member) in batch.iter_mut().zip(members.by_ref()) {
+                let hash = self.hash(member);
+                self.table.prefetch_bucket(hash);
+                *place = (member, hash);
+                count += 1;
+            }
+            let mut batch = batch[..count].iter();
+            if !batch.all(|&(member, hash)| self.insert_hashed(member, hash)) {
+                return false;
+            }
+            if count < BATCH {
+                return true;
+            }
+        }
+    }
+
     /// Removes a member. False if it was not there.
     #[inline]
     pub fn remove(&mut self, member: &[u8]) -> bool {

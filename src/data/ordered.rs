@@ -20,7 +20,9 @@
 //!
 //! A full leaf splits in two halves, or gives its right neighbour only the new element if that comes
 //! last of all: what is inserted in ascending order makes full leaves. A node of less than a quarter
-//! merges with its neighbour, or shares with it. The nodes at the tree's right edge may be smaller.
+//! merges with its neighbour, or shares with it. The nodes at the tree's edges may be smaller. A run of
+//! elements that comes before or behind all others becomes a leaf as it is: what is read back in order is
+//! not searched for, and makes full leaves too.
 //! There are no links between leaves, which would have to be kept: a walk finds the next leaf by its
 //! rank, one descent for about fifty elements.
 //!
@@ -34,11 +36,13 @@ mod inner;
 mod leaf;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use super::element::Element;
 use crate::base::alloc;
 use inner::{INNER_MAX, Inner};
 use leaf::{LEAF_MAX, Leaf};
+use walk::Walk;
 
 /// The tree.
 #[derive(Default)]
@@ -59,6 +63,16 @@ enum Node {
     Leaf(Leaf),
     Inner(Box<Inner>),
 }
+
+/// An end of the tree.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    Left,
+    Right,
+}
+
+/// How many elements [`Ordered::insert_run`] takes at once.
+pub(super) const RUN_MAX: usize = LEAF_MAX;
 
 /// A number that sorts as the score does; both zeros are the same.
 #[inline]
@@ -129,6 +143,11 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Whether an element comes before another.
+pub(super) fn precedes(one: Element, other: Element) -> bool {
+    one != other && Place::behind(other, other.score()).follows(one)
+}
+
 /// The first index from `low` to before `high` whose element is not `before` a place, `high` if there is
 /// none. What the search may ask about next is fetched at once.
 fn search(
@@ -195,19 +214,49 @@ impl Ordered {
     pub(super) fn insert(&mut self, element: Element) {
         let tally = &mut self.tally;
         let Some(root) = &mut self.root else {
-            self.root = Some(Node::Leaf(tally.added(Leaf::of(element))));
+            self.root = Some(Node::Leaf(tally.added(Leaf::of(&[element]))));
             self.len = 1;
             return;
         };
         let place = Place::behind(element, element.score());
         if let Some(right) = root.insert(element, place, true, tally) {
-            let mut above = Inner::new();
-            tally.inners += 1;
-            above.insert(0, self.root.take().expect("there is a root"));
-            above.insert(1, right);
-            self.root = Some(Node::Inner(above));
+            self.grow(right);
         }
         self.len += 1;
+    }
+
+    /// Adds elements in ascending order, none of which may be there: at most [`RUN_MAX`].
+    pub(super) fn insert_run(&mut self, run: &[Element]) {
+        let [first, .., last] = run else {
+            return run.iter().for_each(|&element| self.insert(element));
+        };
+        let edge = match (self.first(), self.last()) {
+            (Some(least), _) if precedes(*last, least) => Edge::Left,
+            (_, Some(most)) if precedes(most, *first) => Edge::Right,
+            (None, _) => Edge::Right,
+            _ => return run.iter().for_each(|&element| self.insert(element)),
+        };
+        let leaf = Leaf::of(run);
+        self.len += run.len();
+        let right = match &mut self.root {
+            Some(root) => root.add_leaf(leaf, edge, &mut self.tally),
+            None => {
+                self.root = Some(Node::Leaf(self.tally.added(leaf)));
+                return;
+            }
+        };
+        if let Some(right) = right {
+            self.grow(right);
+        }
+    }
+
+    /// Puts a root above the old one and what split off it.
+    fn grow(&mut self, right: Node) {
+        let mut above = Inner::new();
+        self.tally.inners += 1;
+        above.insert(0, self.root.take().expect("there is a root"));
+        above.insert(1, right);
+        self.root = Some(Node::Inner(above));
     }
 
     /// Removes an element, which must be there.
@@ -292,35 +341,12 @@ impl Ordered {
 
     /// All elements from a rank on; those to come are prefetched.
     pub(super) fn walk(&self, from: usize) -> Walk<'_, false> {
-        self.walk_at(from, |leaf, index| leaf.len() - index)
+        Walk::from(self, from, |leaf, index| leaf.len() - index)
     }
 
     /// All elements from a rank on down to the first; those to come are prefetched.
     pub(super) fn walk_back(&self, from: usize) -> Walk<'_, true> {
-        self.walk_at(from, |_, index| index + 1)
-    }
-
-    fn walk_at<const BACK: bool>(
-        &self,
-        from: usize,
-        left: impl Fn(&Leaf, usize) -> usize,
-    ) -> Walk<'_, BACK> {
-        let mut walk = Walk {
-            tree: self,
-            leaf: None,
-            left: 0,
-            beyond: 0,
-            next: None,
-        };
-        if from < self.len {
-            let (leaf, index) = self.locate(from);
-            walk.leaf = Some(leaf);
-            walk.left = left(leaf, index);
-            let all = if BACK { from + 1 } else { self.len - from };
-            walk.beyond = all - walk.left;
-            walk.look_ahead();
-        }
-        walk
+        Walk::from(self, from, |_, index| index + 1)
     }
 
     /// The leaf of an element, its place there, and the number of elements before the leaf.
@@ -475,7 +501,44 @@ impl Node {
                     return None;
                 };
                 inner.refresh(index, old + 1 - right.count());
+                let edge = edge.then_some(Edge::Right);
                 insert_in_inner(inner, index + 1, right, edge, tally).map(Node::Inner)
+            }
+        }
+    }
+
+    /// Adds a leaf, which is not counted yet, before or behind all elements below. Returns what split off to the
+    /// right, as [`Node::insert`] does.
+    fn add_leaf(&mut self, leaf: Leaf, edge: Edge, tally: &mut Tally) -> Option<Node> {
+        match self {
+            Node::Leaf(own) => {
+                tally.leaf_bytes -= own.allocated();
+                let mut right = match edge {
+                    Edge::Left => std::mem::replace(own, leaf),
+                    Edge::Right => leaf,
+                };
+                let total = own.len() + right.len();
+                if total <= LEAF_MAX {
+                    own.append(&right);
+                } else if own.len().min(right.len()) < LEAF_MAX / 4 {
+                    // One of them is at the edge no longer.
+                    share_leaves(own, &mut right, total / 2);
+                }
+                tally.leaf_bytes += own.allocated();
+                (total > LEAF_MAX).then(|| {
+                    tally.leaf_bytes += right.allocated();
+                    Node::Leaf(right)
+                })
+            }
+            Node::Inner(inner) => {
+                let index = match edge {
+                    Edge::Left => 0,
+                    Edge::Right => inner.len() - 1,
+                };
+                let right = inner.child_mut(index).add_leaf(leaf, edge, tally);
+                inner.refresh(index, inner.child(index).count());
+                let right = insert_in_inner(inner, index + 1, right?, Some(edge), tally);
+                right.map(Node::Inner)
             }
         }
     }
@@ -552,7 +615,7 @@ fn insert_in_leaf(
         return None;
     }
     if edge && index == len {
-        return Some(tally.added(Leaf::of(element)));
+        return Some(tally.added(Leaf::of(&[element])));
     }
     let half = len / 2;
     let mut right = tally.change(leaf, |leaf| leaf.split_off(half));
@@ -568,7 +631,7 @@ fn insert_in_inner(
     inner: &mut Inner,
     index: usize,
     node: Node,
-    edge: bool,
+    edge: Option<Edge>,
     tally: &mut Tally,
 ) -> Option<Box<Inner>> {
     let len = inner.len();
@@ -577,12 +640,15 @@ fn insert_in_inner(
         return None;
     }
     tally.inners += 1;
-    if edge && index == len {
-        let mut right = Inner::new();
-        right.insert(0, node);
-        return Some(right);
-    }
-    let half = len / 2;
+    let half = match edge {
+        Some(Edge::Right) if index == len => {
+            let mut right = Inner::new();
+            right.insert(0, node);
+            return Some(right);
+        }
+        Some(Edge::Left) if index == 1 => 1,
+        _ => len / 2,
+    };
     let mut right = inner.split_off(half);
     if index <= half {
         inner.insert(index, node);
@@ -662,86 +728,3 @@ fn share_inners(left: &mut Box<Inner>, right: &mut Box<Inner>, size: usize) {
         *right = rest;
     }
 }
-
-/// Elements in ascending order, or in descending order if `BACK`.
-pub(super) struct Walk<'a, const BACK: bool> {
-    tree: &'a Ordered,
-    leaf: Option<&'a Leaf>,
-    /// Elements of the leaf that are still to come.
-    left: usize,
-    /// Elements to come after those.
-    beyond: usize,
-    /// The leaf that comes next.
-    next: Option<&'a Leaf>,
-}
-
-impl<'a, const BACK: bool> Walk<'a, BACK> {
-    /// How many elements ahead one is fetched.
-    const AHEAD: usize = 8;
-
-    /// The element after `skipped` others, in a leaf of which `left` are to come.
-    #[inline]
-    fn peek(leaf: &Leaf, left: usize, skipped: usize) -> Element {
-        leaf.get(if BACK {
-            left - 1 - skipped
-        } else {
-            leaf.len() - left + skipped
-        })
-    }
-
-    /// Prepares for a leaf that was just entered: the next leaf, and its own first elements.
-    fn look_ahead(&mut self) {
-        self.next = match self.beyond {
-            0 => None,
-            beyond if BACK => Some(self.tree.locate(beyond - 1).0),
-            beyond => Some(self.tree.locate(self.tree.len - beyond).0),
-        };
-        if let Some(next) = self.next {
-            next.prefetch();
-        }
-        let Some(leaf) = self.leaf else { return };
-        for skipped in 0..self.left.min(Self::AHEAD) {
-            Self::peek(leaf, self.left, skipped).prefetch();
-        }
-    }
-
-    fn enter_next(&mut self) -> Option<&'a Leaf> {
-        let leaf = self.next?;
-        self.leaf = Some(leaf);
-        self.left = leaf.len();
-        self.beyond -= self.left;
-        self.look_ahead();
-        Some(leaf)
-    }
-}
-
-impl<'a, const BACK: bool> Iterator for Walk<'a, BACK> {
-    type Item = Element;
-
-    #[inline]
-    fn next(&mut self) -> Option<Element> {
-        let mut leaf = self.leaf?;
-        if self.left == 0 {
-            leaf = self.enter_next()?;
-        }
-        if self.left > Self::AHEAD {
-            Self::peek(leaf, self.left, Self::AHEAD).prefetch();
-        } else if let Some(next) = self.next {
-            let skipped = Self::AHEAD - self.left;
-            if skipped < next.len() {
-                Self::peek(next, next.len(), skipped).prefetch();
-            }
-        }
-        let element = Self::peek(leaf, self.left, 0);
-        self.left -= 1;
-        Some(element)
-    }
-
-    #[inline]
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let all = self.left + self.beyond;
-        (all, Some(all))
-    }
-}
-
-impl<const BACK: bool> ExactSizeIterator for Walk<'_, BACK> {}

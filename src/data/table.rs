@@ -57,6 +57,9 @@ pub trait Handle: Copy {
     unsafe fn from_raw(raw: NonNull<u8>) -> Self;
     /// The hash under which the handle was inserted.
     fn hash(self, hasher: &Hasher) -> u64;
+    /// Asks the processor for all that the entry holds, whose beginning has arrived.
+    #[inline]
+    fn prefetch_rest(self) {}
 }
 
 /// Slots of a bucket.
@@ -402,7 +405,7 @@ impl<H: Handle> Table<H> {
     }
 
     /// All entries, in the order of their buckets; those of the buckets to come are prefetched. The
-    /// entries may be freed as they come: the iterator does not look at them.
+    /// entries may be freed as they come: the iterator does not look at them again.
     pub fn iter(&self) -> Iter<'_, H> {
         Iter {
             table: self,
@@ -707,21 +710,29 @@ pub struct Iter<'a, H> {
 }
 
 impl<H: Handle> Iter<'_, H> {
-    /// Buckets between the one that is visited and the one whose entries are fetched.
+    /// Buckets between the one that is visited and the one the beginnings of whose entries are fetched.
     const AHEAD: usize = 2;
 
     fn prefetch_ahead(&self) {
-        let ahead = self.index + Self::AHEAD;
-        if ahead >= self.table.buckets {
-            return;
+        if let Some(bucket) = self.bucket_ahead(Self::AHEAD) {
+            for slot in 0..bucket.count() {
+                let entry = bucket.pointer(slot);
+                prefetch(entry);
+                prefetch(entry.wrapping_add(24));
+            }
         }
+        if let Some(bucket) = self.bucket_ahead(1) {
+            for slot in 0..bucket.count() {
+                // SAFETY: an occupied slot.
+                unsafe { handle::<H>(bucket, slot) }.prefetch_rest();
+            }
+        }
+    }
+
+    fn bucket_ahead(&self, distance: usize) -> Option<&Bucket> {
+        let index = self.index + distance;
         // SAFETY: a live bucket, and nothing writes while the table is borrowed.
-        let bucket = unsafe { self.table.bucket(ahead).as_ref() };
-        for slot in 0..bucket.count() {
-            let entry = bucket.pointer(slot);
-            prefetch(entry);
-            prefetch(entry.wrapping_add(24));
-        }
+        (index < self.table.buckets).then(|| unsafe { self.table.bucket(index).as_ref() })
     }
 }
 

@@ -38,9 +38,12 @@ use crate::data::members::Members;
 use crate::data::quicklist::QuickList;
 use crate::data::sorted::Sorted;
 use crate::data::stream::Stream;
-use crate::data::table::Handle;
+use crate::data::table::{Handle, prefetch};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+
+/// What the processor fetches at once.
+const LINE: usize = 64;
 
 const KIND: u8 = 0x0f;
 /// The entry has an expiry.
@@ -110,6 +113,21 @@ impl Handle for Entry {
     #[inline]
     fn hash(self, hasher: &Hasher) -> u64 {
         hasher.hash(self.key())
+    }
+
+    #[inline]
+    fn prefetch_rest(self) {
+        match self.form() {
+            Form::Int => {}
+            Form::Inline | Form::Packed(_) => {
+                let (at, len) = self.inline_span();
+                for offset in (at..at + len).step_by(LINE) {
+                    prefetch(self.0.as_ptr().wrapping_add(offset));
+                }
+                prefetch(self.0.as_ptr().wrapping_add(at + len));
+            }
+            Form::Raw | Form::Apart(_) | Form::Big => prefetch(self.pointer()),
+        }
     }
 }
 

@@ -138,10 +138,7 @@ impl Set {
                 if has(pack_ref, &needle) {
                     return false;
                 }
-                if pack_ref.len() < limits.listpack_entries
-                    && member.len() <= limits.listpack_value
-                    && is_safe_to_add(pack_ref.bytes().len(), encoded_len(member))
-                {
+                if fits(pack_ref, member, limits) {
                     pack.push_back(member);
                     true
                 } else {
@@ -156,6 +153,19 @@ impl Set {
                 self.begin(member, 1, limits);
                 self.insert(member, limits)
             }
+        }
+    }
+
+    /// The same without a search where the set is packed: whoever calls this finds out in the end whether a member
+    /// came twice. Where it is not, says whether the member is new.
+    #[inline]
+    pub fn insert_untested(&mut self, member: &[u8], limits: Limits) -> bool {
+        match self {
+            Set::Pack(pack) if fits(pack.as_ref(), member, limits) => {
+                pack.push_back(member);
+                true
+            }
+            _ => self.insert(member, limits),
         }
     }
 
@@ -362,6 +372,14 @@ impl Set {
         });
         *self = Set::Table(members);
     }
+}
+
+/// Whether a member may be added to a packed set.
+#[inline]
+fn fits(pack: Listpack<'_>, member: &[u8], limits: Limits) -> bool {
+    pack.len() < limits.listpack_entries
+        && member.len() <= limits.listpack_value
+        && is_safe_to_add(pack.bytes().len(), member.len())
 }
 
 /// The most bytes that an integer takes in a listpack.

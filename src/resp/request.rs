@@ -145,7 +145,10 @@ impl Progress {
 
 /// Parses the request that starts at `at`. Its spans are positions in `buf`; when there is no
 /// request, `spans` is left as it was.
-#[inline]
+///
+/// This is the first step of every request, so it is made part of the loop that calls it; others call
+/// [`parse_apart`].
+#[inline(always)]
 pub fn parse(
     buf: &mut [u8],
     at: usize,
@@ -174,6 +177,18 @@ pub fn parse(
             }
         }
     }
+}
+
+/// [`parse`] as a function, for where a call does not matter.
+#[inline(never)]
+pub fn parse_apart(
+    buf: &mut [u8],
+    at: usize,
+    spans: &mut Vec<Span>,
+    limits: &Limits,
+    progress: &mut Progress,
+) -> Parsed {
+    parse(buf, at, spans, limits, progress)
 }
 
 /// Why parsing ended before the frame did.

@@ -1,6 +1,6 @@
 //! One element of a listpack: reading it, stepping over it both ways, checking it, writing it.
 //!
-//! The forms are listed in the parent's doc. Everything here but [`check_element`] trusts the bytes.
+//! The forms are listed in the parent's doc. Everything here but [`read_untrusted`] trusts the bytes.
 
 use super::Item;
 use crate::base::num::parse_i64;
@@ -20,13 +20,26 @@ pub(super) const TEXT_6_MAX: usize = (1 << 6) - 1;
 const TEXT_12_MAX: usize = (1 << 12) - 1;
 const BACKLEN_MAX: usize = 5;
 
-/// The size of the element that the bytes begin with, if there is a whole and right one.
-pub(super) fn check_element(bytes: &[u8]) -> Option<usize> {
+/// What the element holds that the bytes begin with, and its size, if there is a whole and right one.
+#[inline]
+pub(super) fn read_untrusted(bytes: &[u8]) -> Option<(Item<'_>, usize)> {
+    // Nearly all elements are short texts and small integers.
+    match *bytes.first()? {
+        tag @ TEXT_6..INT_13 => {
+            let len = 1 + usize::from(tag - TEXT_6);
+            let found = usize::from(*bytes.get(len)?);
+            (found == len).then_some((Item::Bytes(&bytes[1..len]), len + 1))
+        }
+        tag @ 0..TEXT_6 => (*bytes.get(1)? == 1).then_some((Item::Int(i64::from(tag)), 2)),
+        _ => read_untrusted_other(bytes),
+    }
+}
+
+fn read_untrusted_other(bytes: &[u8]) -> Option<(Item<'_>, usize)> {
     let (head_len, text_len) = match *bytes {
-        [tag @ TEXT_6..INT_13, ..] => (1, usize::from(tag - TEXT_6)),
         [tag @ TEXT_12..=TEXT_12_LAST, low, ..] => (2, text_12_len(tag, low)),
         [TEXT_32, a, b, c, d, ..] => (5, u32::from_le_bytes([a, b, c, d]) as usize),
-        [tag @ (0..TEXT_6 | INT_13..TEXT_12 | INT_16..=INT_64), ..] => {
+        [tag @ (INT_13..TEXT_12 | INT_16..=INT_64), ..] => {
             (usize::from(LENS[usize::from(tag)]) - 1, 0)
         }
         _ => return None,
@@ -34,13 +47,9 @@ pub(super) fn check_element(bytes: &[u8]) -> Option<usize> {
     let behind_head = bytes.get(head_len..)?;
     let found = behind_head.get(text_len..)?;
     let len = head_len + text_len;
-    if len < 0x80 {
-        return (usize::from(*found.first()?) == len).then_some(len + 1);
-    }
     let (backlen, backlen_len) = backlen(len);
-    found
-        .starts_with(&backlen[..backlen_len])
-        .then_some(len + backlen_len)
+    let is_whole = found.starts_with(&backlen[..backlen_len]);
+    is_whole.then(|| (read(bytes, 0).0, len + backlen_len))
 }
 
 /// The size of an element by its tag, its backlen included; 0 where the tag does not tell.
@@ -242,6 +251,26 @@ impl<'a> Element<'a> {
     pub(super) fn len(&self) -> usize {
         let len = self.head_len + self.text.len();
         len + backlen_len(len)
+    }
+
+    /// Writes it behind other bytes.
+    #[inline]
+    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
+        let len = self.head_len + self.text.len();
+        // And for the end byte of a listpack.
+        out.reserve(self.len() + 1);
+        if self.head_len == 1 {
+            out.push(self.head[0]);
+        } else {
+            out.extend_from_slice(&self.head[..self.head_len]);
+        }
+        out.extend_from_slice(self.text);
+        if len < 0x80 {
+            out.push(len as u8);
+        } else {
+            let (backlen, backlen_len) = backlen(len);
+            out.extend_from_slice(&backlen[..backlen_len]);
+        }
     }
 
     /// Writes it to a place of just its size.

@@ -41,10 +41,12 @@ unsafe impl Send for Leaf {}
 unsafe impl Sync for Leaf {}
 
 impl Leaf {
-    /// A leaf of one element.
-    pub(super) fn of(element: Element) -> Leaf {
-        let mut leaf = Leaf::with_room(STEP);
-        leaf.insert(0, element);
+    /// A leaf of these elements: at most [`LEAF_MAX`].
+    pub(super) fn of(elements: &[Element]) -> Leaf {
+        let mut leaf = Leaf::with_room(elements.len().max(STEP));
+        for (index, &element) in elements.iter().enumerate() {
+            leaf.insert(index, element);
+        }
         leaf
     }
 

@@ -12,7 +12,7 @@ impl Ordered {
             None => assert_eq!(self.len, 0),
             Some(root) => {
                 assert!(root.size() > usize::from(matches!(root, Node::Inner(_))));
-                check_node(root, true, true, &mut tally, &mut all);
+                check_node(root, true, (true, true), &mut tally, &mut all);
             }
         }
         assert_eq!(all.len(), self.len);
@@ -24,16 +24,17 @@ impl Ordered {
     }
 }
 
-/// Checks a node and returns its height. `edge`: it is at the right edge of the tree.
+/// Checks a node and returns its height. `edges`: whether it is at the left and at the right edge of the tree.
 fn check_node(
     node: &Node,
     root: bool,
-    edge: bool,
+    edges: (bool, bool),
     tally: &mut Tally,
     all: &mut Vec<Element>,
 ) -> usize {
     assert!(node.size() > 0 && node.size() <= node.size_max());
-    assert!(root || edge || !node.is_underfull(), "an underfull node");
+    let at_edge = edges.0 || edges.1;
+    assert!(root || at_edge || !node.is_underfull(), "an underfull node");
     match node {
         Node::Leaf(leaf) => {
             tally.leaf_bytes += leaf.allocated();
@@ -45,8 +46,8 @@ fn check_node(
             let mut heights = Vec::new();
             for index in 0..inner.len() {
                 let (child, before) = (inner.child(index), all.len());
-                let edge = edge && index + 1 == inner.len();
-                heights.push(check_node(child, false, edge, tally, all));
+                let edges = (edges.0 && index == 0, edges.1 && index + 1 == inner.len());
+                heights.push(check_node(child, false, edges, tally, all));
                 assert_eq!(inner.count_of(index), all.len() - before);
                 let first = all[before];
                 assert_eq!(inner.first_of(index), (order(first.score()), Some(first)));
@@ -77,6 +78,21 @@ impl Pair {
             self.tree.insert(element);
             self.model.insert(index, element);
         }
+    }
+
+    /// Elements with rising scores, given at once.
+    fn insert_run(&mut self, from: f64, count: usize) {
+        let is_new = |pair: &Pair, n: &usize| pair.place(from + *n as f64, b"r").is_err();
+        let scores = (0..count)
+            .filter(|n| is_new(self, n))
+            .map(|n| from + n as f64);
+        let run: Vec<Element> = scores
+            .map(|score| Element::new(b"r", Some(score), None))
+            .collect();
+        self.tree.insert_run(&run);
+        self.model.extend(run);
+        self.model
+            .sort_by(|a, b| (order(a.score()), a.field()).cmp(&(order(b.score()), b.field())));
     }
 
     fn remove(&mut self, index: usize) {
@@ -153,6 +169,7 @@ impl Drop for Pair {
 enum Step {
     Ascend(usize),
     Descend(usize),
+    Runs(usize, usize),
     Scatter(u64, usize),
     Same(u64, usize),
     Remove(usize, usize),
@@ -166,6 +183,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (1usize..600).prop_map(Step::Ascend),
         (1usize..600).prop_map(Step::Descend),
+        (1..=RUN_MAX, 1usize..200).prop_map(|(count, n)| Step::Runs(count, n)),
         (any::<u64>(), 1usize..1500).prop_map(|(seed, n)| Step::Scatter(seed, n)),
         (any::<u64>(), 1usize..400).prop_map(|(seed, n)| Step::Same(seed, n)),
         (any::<usize>(), 1usize..400).prop_map(|(at, n)| Step::Remove(at, n)),
@@ -205,6 +223,16 @@ fn apply(pair: &mut Pair, step: Step) {
         Step::Descend(n) => {
             let first = edge(pair.model.first());
             (0..n).for_each(|i| pair.insert(first - i as f64, &i.to_le_bytes()));
+        }
+        Step::Runs(count, n) => {
+            for i in 0..n {
+                let first = edge(pair.model.first());
+                match i % 4 {
+                    0 => pair.insert_run(edge(pair.model.last()) + 1.0, count),
+                    3 => pair.insert_run(first + 0.5, count),
+                    _ => pair.insert_run(first - count as f64, count),
+                }
+            }
         }
         Step::Scatter(seed, n) => {
             let mut rng = crate::base::rng::Rng::from_seed(seed);

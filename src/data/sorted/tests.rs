@@ -143,6 +143,32 @@ proptest! {
     }
 
     #[test]
+    fn batches_are_added_like_their_members(
+        batches in prop::collection::vec(prop::collection::vec((any::<u16>(), score()), 0..=BATCH_MAX), 0..12),
+        order in any::<u8>(),
+    ) {
+        let (mut set, mut model) = (set(), Model::new());
+        for mut batch in batches {
+            match order % 3 {
+                0 => batch.sort_by(|a, b| a.1.total_cmp(&b.1)),
+                1 => batch.sort_by(|a, b| b.1.total_cmp(&a.1)),
+                _ => {}
+            }
+            let members: Vec<Vec<u8>> = batch.iter().map(|(id, _)| member(*id)).collect();
+            let all = members.iter().zip(&batch).map(|(member, (_, score))| (&member[..], *score));
+            let mut are_new = true;
+            for (member, score) in all.clone() {
+                are_new = are_new && !model.contains_key(member);
+                if are_new {
+                    model.insert(member.to_vec(), score);
+                }
+            }
+            prop_assert_eq!(set.insert_batch(all), are_new);
+            check(&set, &model);
+        }
+    }
+
+    #[test]
     fn members_of_one_score_are_ordered_by_their_bytes(ids in prop::collection::vec(any::<u16>(), 0..900), at in any::<u16>()) {
         let (mut set, mut model) = (set(), Model::new());
         for id in ids {

@@ -257,7 +257,7 @@ impl Manifest {
             authenticated: true,
         };
         let Parsed::Request { .. } =
-            request::parse(&mut buffer, 0, &mut spans, &limits, &mut progress)
+            request::parse_apart(&mut buffer, 0, &mut spans, &limits, &mut progress)
         else {
             return Err(INVALID);
         };

@@ -4,11 +4,13 @@
 //! too; what is packed by today's formats is then kept as it is, if the limits let it. What older versions
 //! wrote is read into the form that suits it now.
 
+mod ahead;
 mod packed;
 mod stream;
 mod ziplist;
 mod zipmap;
 
+use self::ahead::{AHEAD_MAX, Ahead};
 use super::format::{VALKEY_VERSION, container, kind};
 use super::input::{Blob, Fault, Input, Kept, Scratch, Text};
 use super::load::Limits;
@@ -18,7 +20,7 @@ use crate::data::fields::Fields;
 use crate::data::listpack::{Item, Listpack, ListpackBuf};
 use crate::data::members::Members;
 use crate::data::quicklist::QuickList;
-use crate::data::sorted::Sorted;
+use crate::data::sorted::{BATCH_MAX, Sorted};
 use crate::keyspace::hash::Hash;
 use crate::keyspace::list::List;
 use crate::keyspace::set::Set;
@@ -254,30 +256,76 @@ fn set<'a>(
     if count > limits.set.intset_entries as u64 {
         let mut members = Members::new(hash::process());
         members.reserve(input.plausible(count, BYTES_EACH));
-        for _ in 0..count {
-            let text = input.string(scratch)?;
-            if !members.insert(text.bytes(&mut itoa::Buffer::new())) {
+        let (mut ahead, mut left) = (Ahead::default(), count);
+        while left > 0 {
+            left -= ahead.read(left, AHEAD_MAX, |ahead| ahead.string(input, scratch))?;
+            if !members.insert_each(ahead.strings()) {
                 return Err(DOUBLE);
             }
         }
         return Ok(NewValue::Big(Big::Set(Box::new(members))));
     }
     let mut set = Set::new_in(std::mem::take(&mut scratch.packed));
-    for index in 0..count {
+    let mut marks = packed::Marks::default();
+    let mut left = count;
+    while left > 0 {
         let text = input.string(scratch)?;
         let mut digits = itoa::Buffer::new();
-        if index == 0 {
+        if left == count {
             set.expect(text.bytes(&mut digits), count as usize, limits.set);
         }
         let is_new = match text {
-            Text::Int(n) => set.insert_item(Item::Int(n), limits.set),
-            Text::Bytes(bytes) => set.insert(bytes, limits.set),
+            Text::Int(n) => {
+                marks.see(Item::Int(n));
+                set.insert_item(Item::Int(n), limits.set)
+            }
+            Text::Bytes(bytes) => {
+                marks.see(Item::Bytes(bytes));
+                set.insert_untested(bytes, limits.set)
+            }
         };
         if !is_new {
             return Err(DOUBLE);
         }
+        left -= 1;
+        if count <= limits.set.listpack_entries as u64
+            && let Set::Pack(pack) = &mut set
+        {
+            left -= pack_members(pack, left, input, limits, &mut marks);
+        }
+    }
+    let is_distinct = match &set {
+        Set::Pack(_) if marks.are_distinct() => true,
+        Set::Pack(pack) => packed::is_distinct(pack.as_ref(), count as usize, 1),
+        _ => set.as_ref().len() as u64 == count,
+    };
+    if !is_distinct {
+        return Err(DOUBLE);
     }
     Ok(built(set, scratch))
+}
+
+/// Adds members to a packed set, which may have so many more, up to one that is not short. Says how many.
+fn pack_members(
+    pack: &mut ListpackBuf,
+    left: u64,
+    input: &mut Input<'_>,
+    limits: &Limits,
+    marks: &mut packed::Marks,
+) -> u64 {
+    /// Far from what a listpack can hold.
+    const AT_ONCE: u64 = 1 << 16;
+    let mut added = 0;
+    pack.extend_with(|tail| {
+        while added < left.min(AT_ONCE)
+            && let Some(member) = input.short_string(limits.set.listpack_value)
+        {
+            marks.see(Item::Bytes(member));
+            tail.text(member);
+            added += 1;
+        }
+    });
+    added
 }
 
 fn zset<'a>(
@@ -286,30 +334,51 @@ fn zset<'a>(
     scratch: &'a mut Scratch,
     limits: &Limits,
 ) -> Result<NewValue<'a>, Fault> {
+    const DOUBLE: Fault = Fault::Corrupt("Duplicate zset fields detected");
     let count = count(input)?;
-    let mut zset = if count > limits.zset.entries {
+    if count > limits.zset.entries {
         let mut sorted = Sorted::new(hash::process());
         sorted.reserve(input.plausible(count, 2 * BYTES_EACH));
-        Zset::Tree(Box::new(sorted))
-    } else {
-        Zset::new_in(std::mem::take(&mut scratch.packed))
-    };
+        let (mut ahead, mut left) = (Ahead::default(), count);
+        let mut scores = Vec::new();
+        while left > 0 {
+            scores.clear();
+            left -= ahead.read(left, BATCH_MAX, |ahead| {
+                ahead.string(input, scratch)?;
+                scores.push(score(kind, input)?);
+                Ok(())
+            })?;
+            if !sorted.insert_batch(ahead.strings().zip(scores.iter().copied())) {
+                return Err(DOUBLE);
+            }
+        }
+        return Ok(NewValue::Big(Big::Zset(Box::new(sorted))));
+    }
+    let mut zset = Zset::new_in(std::mem::take(&mut scratch.packed));
     let mut member = std::mem::take(&mut scratch.field);
     for _ in 0..count {
         input.string_into(&mut member, scratch)?;
-        let score = match kind {
-            kind::ZSET => score_text(input)?,
-            _ => f64::from_le_bytes(input.array()?),
-        };
-        if score.is_nan() {
-            return Err(Fault::Corrupt("Zset with NAN score detected"));
-        }
-        if zset.insert(&member, score, limits.zset).is_some() {
-            return Err(Fault::Corrupt("Duplicate zset fields detected"));
+        if zset
+            .insert(&member, score(kind, input)?, limits.zset)
+            .is_some()
+        {
+            return Err(DOUBLE);
         }
     }
     scratch.field = member;
     Ok(built(zset, scratch))
+}
+
+/// The score of a member in a sorted set of this type.
+fn score(kind: u8, input: &mut Input<'_>) -> Result<f64, Fault> {
+    let score = match kind {
+        kind::ZSET => score_text(input)?,
+        _ => f64::from_le_bytes(input.array()?),
+    };
+    if score.is_nan() {
+        return Err(Fault::Corrupt("Zset with NAN score detected"));
+    }
+    Ok(score)
 }
 
 /// A score as its text, with a byte of length before it, the highest of which are what is no number.
@@ -330,26 +399,31 @@ fn hash<'a>(
     scratch: &'a mut Scratch,
     limits: &Limits,
 ) -> Result<NewValue<'a>, Fault> {
+    const DOUBLE: Fault = Fault::Corrupt("Duplicate hash fields detected");
     let count = count(input)?;
-    let mut hash = if count > limits.hash.entries_max as u64 {
+    if count > limits.hash.entries_max as u64 {
         let mut fields = Fields::new(hash::process());
         fields.reserve(input.plausible(count, BYTES_EACH));
-        Hash::Table(Box::new(fields))
-    } else {
-        Hash::new_in(std::mem::take(&mut scratch.packed))
-    };
+        let (mut ahead, mut left) = (Ahead::default(), count);
+        while left > 0 {
+            left -= ahead.read(left, AHEAD_MAX, |ahead| {
+                ahead.string(input, scratch)?;
+                ahead.string(input, scratch)
+            })?;
+            if !fields.set_each(ahead.pairs()) {
+                return Err(DOUBLE);
+            }
+        }
+        return Ok(NewValue::Big(Big::Hash(Box::new(fields))));
+    }
+    let mut hash = Hash::new_in(std::mem::take(&mut scratch.packed));
     let mut field = std::mem::take(&mut scratch.field);
     for _ in 0..count {
         input.string_into(&mut field, scratch)?;
         let text = input.string(scratch)?;
         let mut digits = itoa::Buffer::new();
-        let text = text.bytes(&mut digits);
-        let is_new = match &mut hash {
-            Hash::Table(fields) => fields.set(&field, text),
-            Hash::Pack(_) => hash.set(&field, text, limits.hash, 0),
-        };
-        if !is_new {
-            return Err(Fault::Corrupt("Duplicate hash fields detected"));
+        if !hash.set(&field, text.bytes(&mut digits), limits.hash, 0) {
+            return Err(DOUBLE);
         }
     }
     scratch.field = field;

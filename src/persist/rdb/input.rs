@@ -10,6 +10,7 @@ use crate::keyspace::value::INLINE_MAX;
 use crate::persist::checksum::Crc64;
 use std::fmt;
 use std::io::{self, Read};
+use std::ops::Range;
 
 /// What is wrong with what is read.
 #[derive(Debug)]
@@ -102,11 +103,6 @@ impl Window {
     pub fn offset(&self) -> u64 {
         self.start + self.at as u64
     }
-
-    /// What was read and not used.
-    pub fn rest(&self) -> &[u8] {
-        &self.bytes[self.at..self.end]
-    }
 }
 
 /// A window with its reader.
@@ -124,6 +120,17 @@ pub struct Scratch {
     pub packed: Vec<u8>,
     /// For whoever reads: it is not touched here.
     pub field: Vec<u8>,
+}
+
+impl Scratch {
+    /// Room for any short string to be decompressed the quick way.
+    #[inline]
+    fn make_room(&mut self) {
+        const ROOM: usize = INLINE_MAX + lzf::ROOM;
+        if self.text.capacity() < ROOM {
+            self.text.reserve_exact(ROOM - self.text.len());
+        }
+    }
 }
 
 /// A string that was read.
@@ -271,6 +278,37 @@ impl<'r> Input<'r> {
     /// A string, good until the next is read.
     #[inline]
     pub fn string<'a>(&'a mut self, scratch: &'a mut Scratch) -> Result<Text<'a>, Fault> {
+        match self.short(usize::MAX) {
+            Some(place) => Ok(Text::Bytes(&self.window.bytes[place])),
+            None => self.string_of_any_form(scratch),
+        }
+    }
+
+    /// The next string, if it is at hand as it is: one of fewer than 64 bytes, which are at most `max`, that lies
+    /// in the window.
+    #[inline]
+    pub fn short_string(&mut self, max: usize) -> Option<&[u8]> {
+        let place = self.short(max)?;
+        Some(&self.window.bytes[place])
+    }
+
+    /// Passes over a string that [`Input::short_string`] gives; says where it is.
+    #[inline]
+    fn short(&mut self, max: usize) -> Option<Range<usize>> {
+        let window = &mut self.window;
+        let [len @ ..0x40, behind @ ..] = &window.bytes[window.at..window.end] else {
+            return None;
+        };
+        let len = usize::from(*len);
+        if len > behind.len().min(max) {
+            return None;
+        }
+        let from = window.at + 1;
+        window.at = from + len;
+        Some(from..from + len)
+    }
+
+    fn string_of_any_form<'a>(&'a mut self, scratch: &'a mut Scratch) -> Result<Text<'a>, Fault> {
         match self.stored()? {
             Stored::Raw(len) if len <= PIECE_MAX as u64 => {
                 Ok(Text::Bytes(self.take(len as usize)?))
@@ -305,6 +343,13 @@ impl<'r> Input<'r> {
     /// A string that is to be kept.
     #[inline]
     pub fn kept<'a>(&'a mut self, scratch: &'a mut Scratch) -> Result<Kept<'a>, Fault> {
+        match self.short(usize::MAX) {
+            Some(place) => Ok(Kept::Short(&self.window.bytes[place])),
+            None => self.kept_of_any_form(scratch),
+        }
+    }
+
+    fn kept_of_any_form<'a>(&'a mut self, scratch: &'a mut Scratch) -> Result<Kept<'a>, Fault> {
         const INLINE: u64 = INLINE_MAX as u64;
         match self.stored()? {
             Stored::Raw(len) if len <= INLINE => Ok(Kept::Short(self.take(len as usize)?)),
@@ -315,6 +360,7 @@ impl<'r> Input<'r> {
             }
             Stored::Int(n) => Ok(Kept::Int(n)),
             Stored::Lzf(packed, len) if len <= INLINE => {
+                scratch.make_room();
                 self.unpack(packed, len, &mut scratch.text, &mut scratch.packed)?;
                 Ok(Kept::Short(&scratch.text))
             }

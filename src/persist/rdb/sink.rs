@@ -6,7 +6,7 @@
 
 use super::format::length;
 use super::save::Progress;
-use crate::base::lzf::Compressor;
+use crate::base::lzf::{self, Compressor};
 use crate::persist::checksum::Crc64;
 use std::io::{self, Write};
 
@@ -18,6 +18,7 @@ pub struct Sink<'a> {
     crc: Option<Crc64>,
     /// Present if strings are compressed.
     lzf: Option<Box<Compressor>>,
+    /// What they are compressed in.
     packed: Vec<u8>,
     error: Option<io::Error>,
     progress: &'a mut dyn FnMut(Progress),
@@ -136,10 +137,13 @@ impl<'a> Sink<'a> {
         if bytes.len() >= COMPRESS_MIN
             && let Some(lzf) = &mut self.lzf
         {
-            self.packed.clear();
-            if lzf.compress(bytes, &mut self.packed) {
+            let room = bytes.len() + lzf::ROOM;
+            if self.packed.len() < room {
+                self.packed = vec![0; room];
+            }
+            if let Some(len) = lzf.compress_to(bytes, &mut self.packed) {
                 let packed = std::mem::take(&mut self.packed);
-                self.packed(&packed, bytes.len());
+                self.packed(&packed[..len], bytes.len());
                 self.packed = packed;
                 return;
             }

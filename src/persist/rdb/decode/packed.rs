@@ -4,7 +4,7 @@ use super::super::input::{Blob, Fault};
 use super::super::load::Limits;
 use super::{exact, fields_of, keep};
 use crate::base::hash;
-use crate::base::num::parse_f64;
+use crate::base::num::{parse_f64, parse_i64};
 use crate::data::fields::Fields;
 use crate::data::intset::IntSet;
 use crate::data::listpack::{Item, Listpack, ListpackBuf, Needle};
@@ -18,7 +18,18 @@ pub fn check<'a>(bytes: &'a [u8], what: &str) -> Result<Listpack<'a>, Fault> {
     Listpack::check(bytes).map_err(|fault| wrong(what, &fault.to_string()))
 }
 
+/// The same, with `see` being shown the items on the way.
+#[inline]
+fn check_each<'a>(
+    bytes: &'a [u8],
+    what: &str,
+    see: impl FnMut(Item<'a>),
+) -> Result<Listpack<'a>, Fault> {
+    Listpack::check_each(bytes, see).map_err(|fault| wrong(what, &fault.to_string()))
+}
+
 /// What is wrong with a packed collection, in the words that Redis logs and some more.
+#[cold]
 fn wrong(what: &str, why: &str) -> Fault {
     Fault::Described(format!("{what} integrity check failed: {why}").into())
 }
@@ -66,13 +77,14 @@ pub fn ints<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> 
 /// A set in a listpack.
 pub fn set<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
     let double = || wrong("Set listpack", "duplicate members");
-    let pack = check(blob.as_slice(), "Set listpack")?;
+    let mut marks = Marks::default();
+    let pack = check_each(blob.as_slice(), "Set listpack", |item| marks.see(item))?;
     let count = pack.len();
     if count == 0 {
         return Err(Fault::Empty);
     }
     if count <= limits.set.listpack_entries {
-        return if is_distinct(pack, count, 1) {
+        return if marks.are_distinct() || is_distinct(pack, count, 1) {
             Ok(keep(Packing::Set, blob))
         } else {
             Err(double())
@@ -91,12 +103,18 @@ pub fn set<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
 /// A hash in a listpack.
 pub fn hash<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
     const WHAT: &str = "Hash listpack";
-    let pack = check(blob.as_slice(), WHAT)?;
+    let (mut marks, mut is_field) = (Marks::default(), false);
+    let pack = check_each(blob.as_slice(), WHAT, |item| {
+        is_field = !is_field;
+        if is_field {
+            marks.see(item);
+        }
+    })?;
     let count = count_of(pack, 2, WHAT)?;
     if count > limits.hash.entries_max {
         return Ok(NewValue::Big(Big::Hash(Box::new(fields_of(pack)?))));
     }
-    if !is_distinct(pack, count, 2) {
+    if !marks.are_distinct() && !is_distinct(pack, count, 2) {
         return Err(wrong(WHAT, "duplicate fields"));
     }
     Ok(keep(Packing::Hash, blob))
@@ -140,11 +158,20 @@ pub fn expiring_hash<'a>(blob: Blob<'a>) -> Result<NewValue<'a>, Fault> {
 pub fn zset<'a>(blob: Blob<'a>, limits: &Limits) -> Result<NewValue<'a>, Fault> {
     const WHAT: &str = "Zset listpack";
     let double = || wrong(WHAT, "duplicate members");
-    let pack = check(blob.as_slice(), WHAT)?;
+    let (mut marks, mut order, mut member) = (Marks::default(), Order::default(), None);
+    let pack = check_each(blob.as_slice(), WHAT, |item| match member.take() {
+        None => {
+            marks.see(item);
+            member = Some(item);
+        }
+        Some(member) => order.see(member, item),
+    })?;
     let count = count_of(pack, 2, WHAT)?;
-    let is_sorted = check_scores(pack)?;
-    if is_sorted && count as u64 <= limits.zset.entries {
-        return if is_distinct(pack, count, 2) {
+    if order.has_no_number {
+        return Err(Fault::Corrupt("a score that is no number"));
+    }
+    if !order.is_broken && count as u64 <= limits.zset.entries {
+        return if marks.are_distinct() || is_distinct(pack, count, 2) {
             Ok(keep(Packing::Zset, blob))
         } else {
             Err(double())
@@ -177,13 +204,40 @@ fn count_of(pack: Listpack<'_>, each: usize, what: &str) -> Result<usize, Fault>
     }
 }
 
+/// What finds out, while elements are read, that they are most likely not all distinct.
+#[derive(Default)]
+pub struct Marks {
+    /// A bit for each of some numbers that marks are spread over.
+    seen: [u64; 16],
+    /// A bit was there already.
+    is_doubtful: bool,
+}
+
+impl Marks {
+    /// Notes an element.
+    #[inline]
+    pub fn see(&mut self, item: Item<'_>) {
+        let place = mark_of(item) >> (u64::BITS - 10);
+        let (word, bit) = (&mut self.seen[(place >> 6) as usize], 1 << (place & 63));
+        self.is_doubtful |= *word & bit != 0;
+        *word |= bit;
+    }
+
+    /// Whether all that were noted are distinct. No is no certain answer: see [`is_distinct`].
+    #[inline]
+    pub fn are_distinct(&self) -> bool {
+        !self.is_doubtful
+    }
+}
+
 /// Whether the first one of so many elements each time is another one each time.
-fn is_distinct(pack: Listpack<'_>, count: usize, step: usize) -> bool {
+#[cold]
+pub fn is_distinct(pack: Listpack<'_>, count: usize, step: usize) -> bool {
     /// Up to how many are compared each with each.
-    const FEW: usize = 16;
+    const FEW: usize = 32;
+    let items = pack.iter().step_by(step);
     if count > FEW {
         let hasher = hash::process();
-        let items = pack.iter().step_by(step);
         let mut hashes: Vec<u64> = items
             .map(|item| hasher.hash(item.bytes(&mut itoa::Buffer::new())))
             .collect();
@@ -191,6 +245,44 @@ fn is_distinct(pack: Listpack<'_>, count: usize, step: usize) -> bool {
         // Two that are not the same share 64 bits of a keyed hash once in an age.
         return hashes.is_sorted_by(|a, b| a < b);
     }
+    let mut marks = [0; FEW];
+    for (mark, item) in marks.iter_mut().zip(items) {
+        *mark = mark_of(item);
+    }
+    let marks = &marks[..count];
+    let is_other = |(index, mark): (usize, &u64)| !marks[..index].contains(mark);
+    marks.iter().enumerate().all(is_other) || is_distinct_by_search(pack, step)
+}
+
+/// A number that is the same for elements of the same text, and for few others.
+#[inline]
+fn mark_of(item: Item<'_>) -> u64 {
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let text = match item {
+        Item::Int(number) => return (number as u64).wrapping_mul(SPREAD),
+        Item::Bytes(text) => text,
+    };
+    // What is written as an integer can stand there as a text all the same.
+    if let Some(b'0'..=b'9' | b'-') = text.first()
+        && let Some(number) = parse_i64(text)
+    {
+        return (number as u64).wrapping_mul(SPREAD);
+    }
+    let (first, last) = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+    } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let word = |chunk: &[u8; 4]| u32::from_le_bytes(*chunk).into();
+        (word(first), word(last))
+    } else {
+        let at = |index| u64::from(text.get(index).copied().unwrap_or(0));
+        (at(0) | at(1) << 8, at(2))
+    };
+    (first ^ last.rotate_left(32) ^ text.len() as u64).wrapping_mul(SPREAD)
+}
+
+/// [`is_distinct`] beyond doubt, each compared with all that follow.
+#[cold]
+fn is_distinct_by_search(pack: Listpack<'_>, step: usize) -> bool {
     let mut items = pack.iter();
     while let Some(item) = items.next() {
         if step == 2 {
@@ -207,24 +299,38 @@ fn is_distinct(pack: Listpack<'_>, count: usize, step: usize) -> bool {
     true
 }
 
-/// Whether members are in order; an error if a score is no number.
-fn check_scores(pack: Listpack<'_>) -> Result<bool, Fault> {
-    let mut items = pack.iter();
-    let mut before: Option<(Item<'_>, f64)> = None;
-    let mut is_sorted = true;
-    while let (Some(member), Some(score)) = (items.next(), items.next()) {
-        let score = score_of(score).ok_or(Fault::Corrupt("a score that is no number"))?;
-        if let Some((previous, lower)) = before {
-            is_sorted &= lower < score
-                || lower == score
-                    && previous.bytes(&mut itoa::Buffer::new())
-                        < member.bytes(&mut itoa::Buffer::new());
-        }
-        before = Some((member, score));
-    }
-    Ok(is_sorted)
+/// Whether the members of a sorted set that are seen are in order.
+#[derive(Default)]
+struct Order<'a> {
+    last: Option<(Item<'a>, f64)>,
+    /// A member came before the one that was seen before.
+    is_broken: bool,
+    /// A score was no number.
+    has_no_number: bool,
 }
 
+impl<'a> Order<'a> {
+    #[inline]
+    fn see(&mut self, member: Item<'a>, score: Item<'a>) {
+        let Some(score) = score_of(score) else {
+            self.has_no_number = true;
+            return;
+        };
+        if let Some((last, lower)) = self.last
+            && lower >= score
+        {
+            self.is_broken |= lower > score || !precedes(last, member);
+        }
+        self.last = Some((member, score));
+    }
+}
+
+/// Whether a member comes before another of the same score.
+fn precedes(one: Item<'_>, other: Item<'_>) -> bool {
+    one.bytes(&mut itoa::Buffer::new()) < other.bytes(&mut itoa::Buffer::new())
+}
+
+#[inline]
 fn score_of(item: Item<'_>) -> Option<f64> {
     match item {
         Item::Int(score) => Some(score as f64),
