@@ -619,6 +619,23 @@ impl Run<'_> {
         }
     }
 
+    /// Puts the first `len` bytes of a word, fewer than all, the lowest first, and another one behind them. There must
+    /// be room for all of the word.
+    #[inline]
+    pub(super) fn put_word_and(&mut self, word: u64, len: usize, byte: u8) {
+        // SAFETY: the end is at most the limit, in the same userdata.
+        let room = unsafe { self.limit.offset_from_unsigned(self.end) };
+        assert!(len < 8 && 8 <= room, "a run keeps to its room");
+        // SAFETY: there is room for eight bytes, and the one behind `len` is among them.
+        unsafe {
+            self.end
+                .cast::<[u8; 8]>()
+                .write_unaligned(word.to_le_bytes());
+            self.end.add(len).write(byte);
+            self.end = self.end.add(len + 1);
+        }
+    }
+
     /// Puts the first `len` bytes of a word, the lowest first. There must be room for all of it.
     #[inline]
     pub(super) fn put_word(&mut self, word: u64, len: usize) {

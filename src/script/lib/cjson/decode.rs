@@ -288,16 +288,14 @@ impl Decoder<'_> {
 
     /// Reads the string whose quote the text is at into `unescaped`, or says what is wrong where.
     fn read_string(&mut self) -> Result<(), (usize, Problem)> {
-        let mut buffer = match self.unescaped.take() {
-            Some(buffer) => buffer,
-            None => Buffer::take(self.stack, 2, KEPT),
-        };
+        let stack = self.stack;
+        let unescaped = &mut self.unescaped;
+        let buffer = unescaped.get_or_insert_with(|| Buffer::take(stack, 2, KEPT));
         buffer.truncate(0);
         let start = self.at + 1;
         let text = &self.text[start..];
         // No escape is shorter than what it stands for.
         let (len, problem) = buffer.run(text.len() + word::LEN, |run| unescape(text, run));
-        self.unescaped = Some(buffer);
         match problem {
             Some(problem) => Err((start + len, problem)),
             None => {
@@ -438,16 +436,24 @@ fn unescape(text: &[u8], run: &mut Run) -> (usize, Option<Problem>) {
         let mut taken = 0;
         while ends != 0 {
             let plain = word::before(ends);
-            run.put_word(word, plain);
             let mut at = base + taken + plain;
-            match text[at] {
-                b'"' => return (at, None),
-                0 => return (at, Some("unexpected end of string")),
-                _ => {}
+            if text[at] != b'\\' {
+                run.put_word(word, plain);
+                match text[at] {
+                    b'"' => return (at, None),
+                    0 => return (at, Some("unexpected end of string")),
+                    // It only stood behind one that ends a run.
+                    byte => run.put(byte),
+                }
+                taken += plain + 1;
+                word = word::without(word::without(word, plain), 1);
+                ends = word::without(word::without(ends, plain), 1);
+                continue;
             }
             match ESCAPED[usize::from(text[at + 1])] {
                 0 => return (at, Some("invalid escape code")),
                 CODE_UNIT => {
+                    run.put_word(word, plain);
                     // They come in rows.
                     while text[at..].starts_with(b"\\u") {
                         let Some((code, len)) = code_units(&text[at + 2..]) else {
@@ -459,7 +465,7 @@ fn unescape(text: &[u8], run: &mut Run) -> (usize, Option<Problem>) {
                     base = at;
                     continue 'words;
                 }
-                byte => run.put(byte),
+                byte => run.put_word_and(word, plain, byte),
             }
             taken += plain + 2;
             if taken > word::LEN {

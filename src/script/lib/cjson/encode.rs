@@ -264,6 +264,8 @@ impl Encoder<'_> {
                 let escape = [b'\\', b'u', b'0', b'0', high, low, 0, 0];
                 self.out.put_word(u64::from_le_bytes(escape), 6);
             }
+            // It only stood behind one that is escaped.
+            0 => self.out.put(byte),
             letter => self
                 .out
                 .put_word(u64::from_le_bytes([b'\\', letter, 0, 0, 0, 0, 0, 0]), 2),
