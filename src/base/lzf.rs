@@ -69,7 +69,7 @@ impl Compressor {
         // Of a short input only a part of the table is used, which stays in the nearest cache.
         let packed_len = match input.len() {
             ..0x200 => self.compress_by::<10>(input, out),
-            ..0x800 => self.compress_by::<12>(input, out),
+            0x200..0x800 => self.compress_by::<12>(input, out),
             _ => self.compress_by::<HASH_BITS>(input, out),
         };
         self.base = self.base.saturating_add(len);

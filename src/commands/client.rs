@@ -336,13 +336,12 @@ fn kill(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     };
     let killed = filter.select(cx);
     for &slot in &killed {
-        // The client that asks is told first.
-        let how = if slot == cx.slot {
-            Closing::AfterReplies
+        if slot == cx.slot {
+            // The client that asks is told first.
+            cx.server.close_client(slot, Closing::AfterReplies);
         } else {
-            Closing::Now
-        };
-        cx.server.close_client(slot, how);
+            cx.server.kill_client(slot);
+        }
     }
     match by_address {
         true if killed.is_empty() => return Err("ERR No such client".into()),

@@ -107,7 +107,7 @@ fn stats(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     out.int("clients.slaves", 0);
     out.int("clients.normal", memory.clients);
     out.int("cluster.links", 0);
-    out.int("aof.buffer", 0);
+    out.int("aof.buffer", memory.aof);
     out.int("lua.caches", memory.scripts.scripts);
     out.int("functions.caches", memory.scripts.libraries);
     for (index, bytes) in &memory.tables {

@@ -4,6 +4,7 @@
 use super::FAMILIES;
 use crate::base::hash;
 use crate::base::rng::Rng;
+use crate::keyspace::Keyspace;
 use crate::keyspace::effects::{Class, Effects, Propagation};
 use crate::resp::reply::Reply;
 use crate::resp::request::OwnedArgv;
@@ -34,6 +35,11 @@ impl Session {
     /// The server's configuration, to change.
     pub fn config_mut(&mut self) -> &mut Config {
         &mut self.server.config
+    }
+
+    /// The data.
+    pub fn keyspace(&self) -> &Keyspace {
+        &self.server.keyspace
     }
 
     /// Runs a command, its words separated by spaces, and returns its reply, with a space for every

@@ -53,6 +53,9 @@ pub struct Event {
     pub db: usize,
     /// The key.
     pub key: Box<[u8]>,
+    /// Whether the client whose command stated it did it. It did not if the time of a key or field had come, or
+    /// memory was short: whoever met that first has no part in it.
+    pub is_own: bool,
 }
 
 impl Event {
@@ -97,6 +100,9 @@ pub struct Effects {
     pub expired: Vec<(usize, Box<[u8]>)>,
     /// Deletions of fields that were found expired.
     pub expired_fields: Vec<ExpiredFields>,
+    /// How long the slowest deletion of an expired key took, in microseconds, as far as that is measured; whoever
+    /// wants to know takes it.
+    pub slowest_expiry_us: u64,
     /// Whether clients wait for keys to come to be.
     awaited: bool,
     /// Whether some of them wait no longer if a key goes.
@@ -181,7 +187,7 @@ impl Effects {
         }
     }
 
-    /// A key came to be, its value was replaced, or a stream got an entry.
+    /// A key came to be, a stream got an entry, or a group of its went.
     #[inline]
     pub fn became(&mut self, db: usize, key: &[u8]) {
         if self.awaited {
@@ -221,19 +227,30 @@ impl Effects {
     /// Something happened to a key that is no change of its own.
     #[inline]
     pub fn event(&mut self, class: Class, name: &'static str, db: usize, key: &[u8]) {
+        self.record(class, name, db, key, true);
+    }
+
+    /// The same for what nobody's command did.
+    pub fn unasked(&mut self, class: Class, name: &'static str, db: usize, key: &[u8]) {
+        self.record(class, name, db, key, false);
+    }
+
+    #[inline]
+    fn record(&mut self, class: Class, name: &'static str, db: usize, key: &[u8], is_own: bool) {
         if self.listening & class as u32 != 0 {
             self.events.push(Event {
                 class,
                 name,
                 db,
                 key: key.into(),
+                is_own,
             });
         }
     }
 
     /// A key was found expired and deleted.
     pub fn expired(&mut self, db: usize, key: &[u8]) {
-        self.event(Class::Expired, "expired", db, key);
+        self.unasked(Class::Expired, "expired", db, key);
         self.lost(db, key);
         if self.propagating {
             self.expired.push((db, key.into()));
@@ -242,7 +259,7 @@ impl Effects {
 
     /// Fields of a hash were found expired and deleted.
     pub fn fields_expired(&mut self, db: usize, key: &[u8], fields: Vec<Box<[u8]>>) {
-        self.event(Class::Hash, "hexpired", db, key);
+        self.unasked(Class::Hash, "hexpired", db, key);
         if self.propagating {
             let key = key.into();
             self.expired_fields.push(ExpiredFields { db, key, fields });

@@ -7,6 +7,7 @@
 //! frames    argv spans, command, key hashes
 //! ```
 
+use crate::resp::encode;
 use crate::resp::reply::Reply;
 use crate::resp::request::{Argv, Limits, Parsed, ProtocolError, Span, parse};
 use crate::server::client::Slot;
@@ -86,10 +87,10 @@ pub(super) enum Ran {
     Whole,
     /// Up to this frame, because many replies have gathered.
     UpTo(usize),
-    /// Up to a request that must wait; these bytes hold it and what came after it.
-    Postponed(std::ops::Range<usize>),
-    /// Up to a request that was taken and waits for a key; these bytes hold what came after it.
-    Parked(std::ops::Range<usize>),
+    /// Up to a request that must wait; these bytes are it and what came after it, to be cut again.
+    Postponed(Vec<u8>),
+    /// Up to a request that was taken and waits for a key; these bytes are what came after it.
+    Parked(Vec<u8>),
 }
 
 impl Batch {
@@ -262,11 +263,8 @@ impl Batch {
             server.request_bytes = region.rest - frame.at;
             match exec::request(server, reply, region.slot, frame.resolved, argv, known) {
                 Done::Answered => {}
-                Done::Postponed => return Ran::Postponed(frame.at..region.rest),
-                Done::Parked => {
-                    let next = self.frames[i + 1..region.frames.1].first();
-                    return Ran::Parked(next.map_or(region.rest, |f| f.at)..region.rest);
-                }
+                Done::Postponed => return Ran::Postponed(self.unrun(buffer, region, i)),
+                Done::Parked => return Ran::Parked(self.unrun(buffer, region, i + 1)),
             }
             if reply.len() > enough
                 || (!server.deliveries.is_empty() && must_deliver(server, region.slot))
@@ -275,6 +273,37 @@ impl Batch {
             }
         }
         Ran::Whole
+    }
+
+    /// The bytes of a region's requests from a frame on, and of what is no request behind them. An inline request
+    /// was unquoted where it lay and could not be cut again, so it is put as an array.
+    #[cold]
+    fn unrun(&self, buffer: &[u8], region: &Region, from: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for i in from..region.frames.1 {
+            let frame = &self.frames[i];
+            let spans = &self.spans[frame.spans.0 as usize..frame.spans.1 as usize];
+            // Where an array stood, its first argument does not.
+            let is_inline = buffer[frame.at] != b'*' || spans[0].range().start == frame.at;
+            if is_inline {
+                encode::command(&mut bytes, Argv::new(buffer, spans).iter());
+                continue;
+            }
+            let is_last = i + 1 == region.frames.1;
+            let end = if is_last {
+                region.rest
+            } else {
+                self.frames[i + 1].at
+            };
+            bytes.extend_from_slice(&buffer[frame.at..end]);
+        }
+        match region.error {
+            None => {}
+            // These were unquoted too, up to where that failed.
+            Some(ProtocolError::UnbalancedQuotes) => bytes.extend_from_slice(b"\"\r\n"),
+            Some(_) => bytes.extend_from_slice(&buffer[region.rest..region.end]),
+        }
+        bytes
     }
 
     /// The key hashes of the group of requests that begins at `index`.

@@ -4,6 +4,11 @@
 //! left, runs the requests as one [`Batch`], and writes the replies with one call a client. A client
 //! owns a buffer only while a request of its is incomplete, and for a while after; a request that grows
 //! large is gathered in that buffer and runs from there, alone.
+//!
+//! What comes in is in [`input`], what goes out in [`output`].
+
+mod input;
+mod output;
 
 use super::batch::{Batch, Ran};
 use super::listener::{Accepted, Listeners};
@@ -16,47 +21,25 @@ use crate::resp::error::ErrorReply;
 use crate::resp::reply::Reply;
 use crate::server::aof;
 use crate::server::blocked;
-use crate::server::client::{Closing, Slot, unusual};
+use crate::server::client::{Closing, Slot};
 use crate::server::client_eviction;
 use crate::server::config::Config;
 use crate::server::cron;
-use crate::server::limits::{self, Overrun};
+use crate::server::limits;
 use crate::server::loading;
-use crate::server::out_queue::OutQueue;
 use crate::server::scripting::PumpFn;
 use crate::server::state::{Server, Shutdown};
 use crate::server::tracking;
 use mio::{Events, Poll, Token, Waker};
 use std::cell::RefCell;
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::time::Duration;
 
 /// Bytes of the shared read buffer.
 const INBOX_BYTES: usize = 256 << 10;
-/// A socket is read only if this much of it is free.
-const READ_MIN: usize = 16 << 10;
-/// What one socket may fill of it at once.
-const READ_MAX: usize = 64 << 10;
-/// An incomplete request larger than this is gathered in the client's own buffer.
-const GATHER_MIN: usize = 32 << 10;
-/// What one read adds to that buffer at most.
-const GATHER_MAX: usize = 256 << 10;
-/// A reply buffer is not kept beyond this.
-const REPLY_KEEP_MAX: usize = 4 << 20;
 /// Connections accepted in one iteration.
 const ACCEPTS_MAX: usize = 1000;
-
-/// Clients that are attended to in one iteration; the others follow in the next ones, in their order. A message to
-/// thousands does not keep everybody waiting then, and one that comes while the last is still going out to them goes
-/// out in the same writes: they are what such a message costs.
-const ATTENDED_MAX: usize = 256;
-
-/// What is queued for a client beside its replies is sent at once if it is more than this.
-const DELIVER_MAX: usize = 64 << 10;
-
-/// Slices of one write.
-const IOV_MAX: usize = 1024;
 
 const SIGNALS: Token = Token(0);
 const WAKE: Token = Token(1);
@@ -328,7 +311,7 @@ impl EventLoop {
                 continue;
             };
             connection.is_ready = false;
-            if inbox.len() - used < READ_MIN {
+            if inbox.len() - used < input::READ_MIN {
                 self.run_batch(&inbox);
                 used = 0;
             }
@@ -336,150 +319,6 @@ impl EventLoop {
         }
         self.run_batch(&inbox);
         self.inbox = inbox;
-    }
-
-    /// Reads what a client sent behind the `used` bytes of the inbox and cuts it into requests.
-    /// Returns how much of the inbox is used then.
-    fn receive(&mut self, slot: Slot, inbox: &mut [u8], used: usize) -> usize {
-        let client = self.server.clients.at_mut(slot);
-        if client.closing.is_some() {
-            return used;
-        }
-        let pending = client.query.len();
-        if pending > GATHER_MIN || client.progress().bytes_needed() > READ_MIN {
-            self.gather(slot, inbox);
-            return used;
-        }
-        // The start of an incomplete request moves into the inbox; what follows is read behind it.
-        if inbox.len() - used < pending + READ_MIN {
-            self.run_batch(inbox);
-            return self.receive(slot, inbox, 0);
-        }
-        let client = self.server.clients.at_mut(slot);
-        inbox[used..used + pending].copy_from_slice(&client.query);
-        let from = used + pending;
-        let to = (from + READ_MAX).min(inbox.len());
-        let held = client.is_held();
-        let read = match self.read(slot, &mut inbox[from..to]) {
-            Some(n) => n,
-            None if pending > 0 && !held && !self.is_closing(slot) => 0,
-            None => return used,
-        };
-        let client = self.server.clients.at_mut(slot);
-        client.query.clear();
-        if held {
-            client.query.extend_from_slice(&inbox[used..from + read]);
-            return used;
-        }
-        let end = from + read;
-        let cut = self
-            .batch
-            .cut(&mut self.server, slot, &mut inbox[..end], used);
-        if !cut.failed {
-            self.keep(slot, &inbox[cut.rest..end]);
-        }
-        if cut.again && cut.rest < end {
-            self.make_ready(slot);
-        }
-        if self.batch.runs_scripts() {
-            // A script may take long, and others are served meanwhile: none of them waits in the batch.
-            self.run_batch(inbox);
-            return 0;
-        }
-        end
-    }
-
-    /// Keeps the start of an incomplete request until more of it comes.
-    fn keep(&mut self, slot: Slot, rest: &[u8]) {
-        let client = self.server.clients.at_mut(slot);
-        if rest.is_empty() {
-            return;
-        }
-        let announced = limits::announced_room(client.progress().bytes_needed());
-        let room = rest.len().max(announced).max(limits::QUERY_ROOM_MIN);
-        client.query.reserve_exact(room);
-        client.query.extend_from_slice(rest);
-        client.note_query(rest.len());
-        client_eviction::note(&mut self.server, slot, 0);
-    }
-
-    /// Reads more of a large request into the client's own buffer, and runs it from there when it is
-    /// whole.
-    fn gather(&mut self, slot: Slot, inbox: &[u8]) {
-        let client = self.server.clients.at_mut(slot);
-        let mut query = std::mem::take(&mut client.query);
-        let held = client.is_held();
-        let had = query.len();
-        let needed = client.progress().bytes_needed();
-        let missing = needed.saturating_sub(had);
-        let more = missing.clamp(READ_MAX, GATHER_MAX);
-        grow(&mut query, more, needed);
-        query.resize(had + more, 0);
-        let read = self.read(slot, &mut query[had..]);
-        query.truncate(had + read.unwrap_or(0));
-        if missing < READ_MAX && query.len() < needed {
-            // The room for what may have come behind the request is not needed until that is whole.
-            query.shrink_to(needed);
-        }
-        client_eviction::note(&mut self.server, slot, query.capacity());
-        client_eviction::evict(&mut self.server);
-        if self.is_closing(slot) {
-            return;
-        }
-        if limits::check_query(&mut self.server, slot, query.len()) == Overrun::Close || held {
-            self.server.clients.at_mut(slot).query = query;
-            return;
-        }
-        // What is in the batch lies in the inbox, and came first.
-        self.run_batch(inbox);
-        let cut = self.batch.cut(&mut self.server, slot, &mut query, 0);
-        self.run_batch(&query);
-        let client = self.server.clients.at_mut(slot);
-        if cut.failed || client.closing.is_some() {
-            return;
-        }
-        if client.is_held() {
-            client.query.extend_from_slice(&query[cut.rest..]);
-            return;
-        }
-        client.note_query(query.len());
-        let more_requests = cut.again && cut.rest < query.len();
-        query.drain(..cut.rest);
-        if query.capacity() > limits::QUERY_ROOM_KEPT_MAX && cut.rest > 0 {
-            query.shrink_to_fit();
-        }
-        client.query = query;
-        client_eviction::note(&mut self.server, slot, 0);
-        if more_requests {
-            self.make_ready(slot);
-        }
-    }
-
-    /// Reads from a client's socket; `None` if there is nothing, or an end, which is noted. A client
-    /// that may have sent more is ready again.
-    fn read(&mut self, slot: Slot, into: &mut [u8]) -> Option<usize> {
-        let connection = self.sockets.connections[slot].as_mut()?;
-        let (room, read_closed) = (into.len(), connection.read_closed);
-        let end = match connection.transport.read(into) {
-            Ok(0) => "Client closed connection".to_string(),
-            Ok(n) => {
-                self.server.stats.reads += 1;
-                self.server.stats.bytes_in += n as u64;
-                let now_ms = self.server.now_ms();
-                let client = self.server.clients.at_mut(slot);
-                client.bytes_in += n as u64;
-                client.active_ms = now_ms;
-                if n == room || read_closed {
-                    self.make_ready(slot);
-                }
-                return Some(n);
-            }
-            Err(e) if e.kind() == ErrorKind::WouldBlock => return None,
-            Err(e) => format!("Reading from client: {e}"),
-        };
-        tracing::debug!("{end} {}", self.server.describe(slot));
-        self.close(slot, Closing::Now);
-        None
     }
 
     /// Runs the batch, whose requests lie in `buffer`, and sends the replies.
@@ -522,13 +361,13 @@ impl EventLoop {
                         }
                     }
                     Ran::Postponed(unrun) => {
-                        self.put_back(slot, &buffer[unrun]);
+                        self.put_back(slot, unrun);
                         self.server.clients.at_mut(slot).postponed = true;
                         self.server.postponed.push(slot);
                         break;
                     }
                     Ran::Parked(unrun) => {
-                        self.put_back(slot, &buffer[unrun]);
+                        self.put_back(slot, unrun);
                         break;
                     }
                 }
@@ -569,188 +408,6 @@ impl EventLoop {
         self.reply.error(&error);
         self.server.clients.at_mut(slot).query = Vec::new();
         self.close(slot, Closing::AfterReplies);
-    }
-
-    /// Puts requests that must wait back in front of what the client sent after them.
-    fn put_back(&mut self, slot: Slot, unrun: &[u8]) {
-        if unrun.is_empty() {
-            return;
-        }
-        let client = self.server.clients.at_mut(slot);
-        let mut query = unrun.to_vec();
-        query.extend_from_slice(&client.query);
-        client.query = query;
-        client.set_progress(Default::default());
-    }
-
-    /// Sends each client its part of the replies, and then what others caused it to be sent.
-    fn send_all(&mut self, outputs: &mut Vec<(Slot, usize, usize)>) {
-        // What is acknowledged is written before.
-        aof::flush(&mut self.server);
-        let mut keep_max = REPLY_KEEP_MAX;
-        for (slot, from, to) in outputs.drain(..) {
-            if from < to && limits::refuse_reply(&mut self.server, slot, to - from) {
-                // So large a reply was not meant to be, and nor is a buffer for it.
-                keep_max = 0;
-            } else if from < to {
-                self.send(slot, from, to);
-            }
-            if self.is_closing(slot) {
-                self.server.attend(slot);
-            }
-            client_eviction::note(&mut self.server, slot, 0);
-        }
-        self.reply_peak = self.reply_peak.max(self.reply.len());
-        self.reply.clear(keep_max);
-        self.deliver();
-    }
-
-    /// Queues what clients are sent beside their replies.
-    fn deliver(&mut self) {
-        if self.server.deliveries.is_empty() {
-            return;
-        }
-        let mut deliveries = std::mem::take(&mut self.server.deliveries);
-        for (slot, bytes) in deliveries.drain(..) {
-            // A client that is about to be closed is sent nothing more.
-            if let Some(client) = self.server.clients.get_mut(slot)
-                && client.closing.is_none()
-            {
-                let was_empty = client.out.is_empty();
-                client.out.push(bytes);
-                let is_much = client.out.bytes() > DELIVER_MAX;
-                limits::check_output(&mut self.server, slot);
-                // A client with output is either attended to already, or when its socket has room.
-                if was_empty {
-                    self.server.attend(slot);
-                } else if is_much {
-                    self.flush(slot);
-                    if self.is_closing(slot) {
-                        self.server.attend(slot);
-                    }
-                }
-                client_eviction::note(&mut self.server, slot, 0);
-            }
-        }
-        self.server.deliveries = deliveries;
-    }
-
-    /// Sends a part of the replies to a client; what its socket does not take is queued.
-    fn send(&mut self, slot: Slot, from: usize, to: usize) {
-        let Some(Some(connection)) = self.sockets.connections.get_mut(slot) else {
-            return;
-        };
-        let client = self.server.clients.at_mut(slot);
-        client.reply_peak = client
-            .reply_peak
-            .max(u32::try_from(to - from).unwrap_or(u32::MAX));
-        let mut sent = 0;
-        let is_held = self.server.aof.holds(client.wrote_to);
-        if client.out.is_empty() && connection.writable && !is_held {
-            let result = match self.reply.contiguous(from, to) {
-                Some(bytes) => connection.transport.write(bytes),
-                None => {
-                    let mut slices = Vec::new();
-                    self.reply.slices(from, to, &mut slices);
-                    slices.truncate(IOV_MAX);
-                    connection.transport.write_vectored(&slices)
-                }
-            };
-            match result {
-                Ok(n) => {
-                    sent = n;
-                    self.server.stats.writes += 1;
-                    self.server.stats.bytes_out += n as u64;
-                    client.bytes_out += n as u64;
-                    if from + sent == to {
-                        return;
-                    }
-                    // A socket that took a part of more than it has room for is full.
-                    connection.writable = sent == 0 || self.reply.contiguous(from, to).is_none();
-                }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => connection.writable = false,
-                Err(_) => return self.close(slot, Closing::Now),
-            }
-        }
-        for chunk in self.reply.take_range(from + sent, to) {
-            client.out.push(chunk);
-        }
-        limits::check_output(&mut self.server, slot);
-        if self.sockets.connections[slot]
-            .as_ref()
-            .is_some_and(|c| c.writable)
-            || self.is_closing(slot)
-        {
-            self.server.attend(slot);
-        }
-    }
-
-    /// Sends what is queued for a client, until its socket is full.
-    fn flush(&mut self, slot: Slot) {
-        let Some(Some(connection)) = self.sockets.connections.get_mut(slot) else {
-            return;
-        };
-        let client = self.server.clients.at_mut(slot);
-        if self.server.aof.holds(client.wrote_to) {
-            return;
-        }
-        while connection.writable && !client.out.is_empty() {
-            match write_queued(&mut connection.transport, &client.out) {
-                Ok(n) => {
-                    self.server.stats.writes += 1;
-                    self.server.stats.bytes_out += n as u64;
-                    client.bytes_out += n as u64;
-                    client.out.consume(n);
-                }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => connection.writable = false,
-                Err(_) => {
-                    client.close(Closing::Now);
-                    return;
-                }
-            }
-        }
-        limits::check_output(&mut self.server, slot);
-    }
-
-    /// Looks after the clients that commands, timers or sockets said need it, the first of them.
-    fn attend(&mut self) {
-        for _ in 0..ATTENDED_MAX {
-            let Some(slot) = self.server.attention.pop_front() else {
-                break;
-            };
-            self.attend_to(slot);
-        }
-        for slot in std::mem::take(&mut self.server.resumed) {
-            self.make_ready(slot);
-        }
-        if !self.server.postponed.is_empty() && self.server.pause_is_over() {
-            for slot in std::mem::take(&mut self.server.postponed) {
-                if let Some(client) = self.server.clients.get_mut(slot) {
-                    client.postponed = false;
-                    self.make_ready(slot);
-                }
-            }
-        }
-    }
-
-    /// Sends a client what is queued for it, and ends its connection if it is to end.
-    fn attend_to(&mut self, slot: Slot) {
-        let connection = self.sockets.connections.get(slot);
-        if connection.is_none_or(Option::is_none) {
-            return;
-        }
-        if self.server.clients.at(slot).closing != Some(Closing::Now) {
-            self.flush(slot);
-            client_eviction::note(&mut self.server, slot, 0);
-        }
-        let client = self.server.clients.at(slot);
-        match client.closing {
-            // Its script goes on without it.
-            _ if client.unusual & unusual::SCRIPT != 0 => {}
-            Some(Closing::Now) => self.disconnect(slot),
-            Some(Closing::AfterReplies) if client.out.is_empty() => self.disconnect(slot),
-            _ => {}
-        }
     }
 
     fn is_closing(&self, slot: Slot) -> bool {
@@ -854,15 +511,6 @@ fn pump(
     })
 }
 
-/// Makes room for `more` bytes, and as long as a request needs it for about as much again as there is.
-fn grow(query: &mut Vec<u8>, more: usize, needed: usize) {
-    let wanted = query.len() + more;
-    if wanted > query.capacity() {
-        let room = (2 * query.capacity()).min(needed).max(wanted);
-        query.reserve_exact(room - query.len());
-    }
-}
-
 /// What the log shows of bytes that are no request.
 fn excerpt(bytes: &[u8], is_secret: bool) -> String {
     const SHOWN_MAX: usize = 128;
@@ -874,23 +522,4 @@ fn excerpt(bytes: &[u8], is_secret: bool) -> String {
             format!("'{}' (... more {more} bytes ...)", shown.escape_ascii())
         }
     }
-}
-
-/// Writes what waits, as many pieces as one call takes.
-fn write_queued(transport: &mut Transport, queue: &OutQueue) -> io::Result<usize> {
-    /// Pieces for which room on the stack is enough.
-    const FEW: usize = 16;
-    let count = queue.count();
-    if count == 1 {
-        return transport.write(queue.first());
-    }
-    if count <= FEW {
-        let mut slices = [IoSlice::new(&[]); FEW];
-        for (slice, piece) in slices.iter_mut().zip(queue.pieces()) {
-            *slice = IoSlice::new(piece);
-        }
-        return transport.write_vectored(&slices[..count]);
-    }
-    let slices: Vec<IoSlice<'_>> = queue.pieces().take(IOV_MAX).map(IoSlice::new).collect();
-    transport.write_vectored(&slices)
 }

@@ -1,4 +1,4 @@
-//! Files that are replaced as a whole: written beside, brought to the disk, renamed.
+//! Files that are replaced as a whole: written beside, brought to the disk, renamed; and what is said of errors.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -27,10 +27,32 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// An error of the system in its own words, without the number that the library puts behind them.
+pub fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" (os error ") {
+        Some((words, _)) => words.to_string(),
+        None => text,
+    }
+}
+
 /// The folder that a file lies in.
 pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+    use std::io;
+
+    #[test]
+    fn errors_of_the_system_lose_their_number() {
+        let missing = plain(&io::Error::from_raw_os_error(2));
+        assert_eq!(missing, "No such file or directory");
+        assert_eq!(plain(&io::Error::other("else")), "else");
     }
 }

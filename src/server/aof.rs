@@ -19,6 +19,7 @@ use crate::persist::aof::annotation;
 use crate::persist::aof::appender::{AppendError, Appender};
 use crate::persist::aof::manifest::{Manifest, Names};
 use crate::persist::aof::syncer::Syncer;
+use crate::persist::files::plain;
 use crate::server::blocked;
 use crate::server::client::{Clients, Slot};
 use crate::server::config::{AppendFsync, Config};
@@ -253,6 +254,12 @@ pub fn note_synced(server: &mut Server) {
     if server.aof.state != State::Off && server.aof.syncer.synced() > server.aof.durable {
         let durable = server.aof.syncer.synced();
         note_durable(server, durable);
+        if let Some(took_us) = server.aof.syncer.take_slowest_us()
+            && server.config.appendfsync == AppendFsync::Always
+        {
+            // Those who wrote waited for it, though the command thread did not.
+            server.note_latency("aof-fsync-always", took_us);
+        }
     }
     if server.aof.state != State::Off
         && let Some(e) = server.aof.syncer.take_error()
@@ -298,18 +305,14 @@ fn write(server: &mut Server, force: bool) {
 
 /// Tells the latency monitor how long a write took, and what may have held it up.
 fn note_latency(server: &mut Server, began_us: u64, was_busy: bool) {
-    let took_ms = (clock::mono_us() - began_us) / 1000;
+    let took_us = clock::mono_us() - began_us;
     let cause = match () {
         _ if was_busy => "aof-write-pending-fsync",
         _ if server.children.is_any() => "aof-write-active-child",
         _ => "aof-write-alone",
     };
-    let (limit_ms, now_s) = (
-        server.config.latency_monitor_threshold,
-        server.now_ms() / 1000,
-    );
     for event in ["aof-write", cause] {
-        server.latency.note(event, took_ms, limit_ms, now_s);
+        server.note_latency(event, took_us);
     }
 }
 
@@ -492,14 +495,5 @@ pub fn names(config: &Config) -> Names {
     Names {
         folder: config.appenddirname.as_path().into(),
         stem: config.appendfilename.to_text(),
-    }
-}
-
-/// What the system says, without the number.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].into(),
-        None => text,
     }
 }

@@ -1,6 +1,7 @@
 //! What follows from a changed parameter.
 
 use crate::base::{alloc, sys};
+use crate::persist::files::plain;
 use crate::resp::error::ErrorReply;
 use crate::server::client::unusual as client_unusual;
 use crate::server::config::{
@@ -258,15 +259,6 @@ impl Server {
     }
 }
 
-/// An error of the system in its own words, without its number.
-pub fn plain(e: &std::io::Error) -> String {
-    let text = e.to_string();
-    match text.rsplit_once(" (os error ") {
-        Some((words, _)) => words.to_string(),
-        None => text,
-    }
-}
-
 /// The log's name for a level of the configuration.
 pub fn log_level(level: LogLevel) -> log::LogLevel {
     log::LogLevel::from_name(level.name()).unwrap_or(log::LogLevel::Notice)
@@ -296,14 +288,5 @@ mod tests {
         assert_eq!(server.unusual & gate::unusual::MAXMEMORY, 0);
         assert_eq!(server.set_config(&pairs[..1], true), Ok(()));
         assert_ne!(server.unusual & gate::unusual::MAXMEMORY, 0);
-    }
-
-    #[test]
-    fn errors_of_the_system_lose_their_number() {
-        assert_eq!(
-            plain(&std::io::Error::from_raw_os_error(2)),
-            "No such file or directory"
-        );
-        assert_eq!(plain(&std::io::Error::other("else")), "else");
     }
 }

@@ -107,7 +107,7 @@ fn as_check_rdb(args: &[OsString]) -> Option<Invocation> {
             Invocation::Inform(format!("{name} {}", env!("CARGO_PKG_VERSION")))
         }
         [_, file] => Invocation::CheckRdb(file.into()),
-        _ => refuse(&format!("Usage: {name} <rdb-file-name>")),
+        _ => Invocation::Refuse(format!("Usage: {name} <rdb-file-name>\n")),
     })
 }
 
@@ -139,11 +139,11 @@ fn as_check_aof(args: &[OsString]) -> Option<Invocation> {
         [_, option, time, file] if option == "--truncate-to-timestamp" => {
             match time.to_str().and_then(|time| time.parse().ok()) {
                 Some(seconds) => request(file, false, Some(seconds)),
-                None => refuse("Invalid timestamp, aborting.."),
+                None => Invocation::Refuse("Invalid timestamp, aborting...\n".into()),
             }
         }
-        _ => refuse(&format!(
-            "Usage: {name} [--fix|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>"
+        _ => Invocation::Refuse(format!(
+            "Usage: {name} [--fix|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>\n"
         )),
     })
 }

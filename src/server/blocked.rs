@@ -205,9 +205,9 @@ fn retire(server: &mut Server, slot: Slot, parked: &Parked) {
     server.resumed.push(slot);
 }
 
-/// Forgets the wait of a client that is gone.
-pub fn forget(server: &mut Server, slot: Slot, parked: &Parked) {
-    retire(server, slot, parked);
+/// Forgets the wait of a client that goes, if it waits.
+pub fn forget(server: &mut Server, slot: Slot) {
+    unpark(server, slot);
 }
 
 /// Serves the clients that wait for keys which came to be.

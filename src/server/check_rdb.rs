@@ -20,13 +20,13 @@ pub fn run(path: &Path) -> io::Result<bool> {
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let shown = io::stderr().is_terminal();
-    let sound = rdb::check(file, options, &mut out, &mut |read| {
+    let end = rdb::check(file, options, &mut out, &mut |read| {
         if let (true, Some(size)) = (shown, size) {
             show(read, size);
         }
     })?;
     out.flush()?;
-    Ok(sound)
+    Ok(end.is_some())
 }
 
 /// Draws the bar over itself, and takes it away at the end. That it can't be seen is no fault.

@@ -216,11 +216,7 @@ fn settle_in(server: &mut Server, kind: Kind) {
 fn note_fork(server: &mut Server, took_us: u64) {
     server.stats.forks += 1;
     server.stats.last_fork_us = took_us;
-    let (limit_ms, now_s) = (
-        server.config.latency_monitor_threshold,
-        server.now_ms() / 1000,
-    );
-    server.latency.note("fork", took_us / 1000, limit_ms, now_s);
+    server.note_latency("fork", took_us);
 }
 
 /// Reads what the child reports, and does what follows if it has ended. Called by the clock.

@@ -498,14 +498,20 @@ impl Clients {
         })
     }
 
+    /// A client that is about to go counts no longer, and is not found by its id.
+    pub fn retire(&mut self, slot: Slot) {
+        let id = self.at(slot).id;
+        if self.ids.find(id).is_some() {
+            self.ids.remove(id);
+        }
+    }
+
     /// Removes a client.
     pub fn remove(&mut self, slot: Slot) -> Option<Box<Client>> {
-        let client = self.slots.get_mut(slot)?.take()?;
-        if client.id != INTERNAL_ID {
-            self.ids.remove(client.id);
-        }
+        self.get(slot)?;
+        self.retire(slot);
         self.free.push(slot);
-        Some(client)
+        self.slots[slot].take()
     }
 
     /// The client in a slot, which must be one.

@@ -195,20 +195,17 @@ fn expire_cycle(server: &mut Server) {
     }
     let took_us = clock::mono_us() - began;
     server.stats.expire_cycle_us += took_us;
-    let took_ms = took_us / 1000;
-    let (limit_ms, now_s) = (
-        server.config.latency_monitor_threshold,
-        server.now_ms() / 1000,
-    );
-    server
-        .latency
-        .note("expire-cycle", took_ms, limit_ms, now_s);
+    server.note_latency("expire-cycle", took_us);
 }
 
 fn delete_expired(server: &mut Server, db: usize, key: &[u8], now_ms: i64) {
     let key = server.keyspace.key(key);
     let lazily = server.config.lazyfree_lazy_expire;
+    let watch = (server.config.latency_monitor_threshold != 0).then(clock::mono_us);
     if expire::delete(&mut server.keyspace, db, key, now_ms, lazily) {
+        if let Some(began_us) = watch {
+            server.note_latency("expire-del", clock::mono_us() - began_us);
+        }
         server.stats.keyspace.expired += 1;
         server.effects.expired(db, key.bytes);
     }

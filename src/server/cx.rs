@@ -1,5 +1,6 @@
 //! What a handler reaches: the keyspace with time and effects, or the whole server.
 
+use crate::base::clock;
 use crate::base::rng::Rng;
 use crate::keyspace::db::{Db, Expiry, Key, Keyspace};
 use crate::keyspace::effects::{AtEnd, Class, Effects, Replaced, Wait};
@@ -157,18 +158,23 @@ impl DataCx<'_> {
     #[inline]
     pub fn find_read(&mut self, key: Key<'_>) -> Option<Place> {
         let place = self.find_unseen(key);
-        match place {
-            Some(place) => {
-                self.stats.hits += 1;
-                self.touch(place);
-            }
-            None => {
-                self.stats.misses += 1;
-                self.effects
-                    .event(Class::KeyMiss, "keymiss", self.db_index, key.bytes);
-            }
+        if let Some(place) = place {
+            self.touch(place);
         }
+        self.count_lookup(key, place.is_some());
         place
+    }
+
+    /// Counts a hit or miss, and states the event of a miss.
+    #[inline]
+    pub fn count_lookup(&mut self, key: Key<'_>, is_hit: bool) {
+        if is_hit {
+            self.stats.hits += 1;
+        } else {
+            self.stats.misses += 1;
+            self.effects
+                .event(Class::KeyMiss, "keymiss", self.db_index, key.bytes);
+        }
     }
 
     /// Looks a key up to look at it from outside (TTL, OBJECT, TYPE …): counts a hit or miss and
@@ -210,8 +216,13 @@ impl DataCx<'_> {
     #[cold]
     fn expire(&mut self, db: usize, key: Key<'_>, place: Place) {
         if self.delete_expired {
+            let watch = (self.config.latency_monitor_threshold != 0).then(clock::mono_us);
             self.keyspace
                 .remove(db, key, place, self.config.lazyfree_lazy_expire);
+            if let Some(began_us) = watch {
+                let slowest_us = &mut self.effects.slowest_expiry_us;
+                *slowest_us = (clock::mono_us() - began_us).max(*slowest_us);
+            }
             self.stats.expired += 1;
             self.effects.expired(db, key.bytes);
         }
@@ -289,12 +300,16 @@ impl DataCx<'_> {
     ) {
         let lazily = self.config.lazyfree_lazy_server_del;
         let access = self.access.new_entry();
-        self.keyspace
-            .put(self.db_index, key, place, collection, access, lazily);
         match place {
-            Some(_) => self.effects.became(self.db_index, key.bytes),
+            // Nobody is served by what takes another value's place: that is so in Redis.
+            Some(place) if self.entry(place).kind() != C::KIND => {
+                self.effects.lost(self.db_index, key.bytes);
+            }
+            Some(_) => {}
             None => self.effects.created(self.db_index, key.bytes),
         }
+        self.keyspace
+            .put(self.db_index, key, place, collection, access, lazily);
     }
 
     /// Fails unless the value at a place is of this type.

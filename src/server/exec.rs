@@ -121,10 +121,15 @@ pub fn call(
 }
 
 /// Runs a command that ran before, from a file: nothing is counted, and nobody is told.
-pub fn replay(server: &mut Server, reply: &mut Reply, slot: Slot, id: CommandId, argv: Argv<'_>) {
+pub fn replay(
+    server: &mut Server,
+    reply: &mut Reply,
+    slot: Slot,
+    id: CommandId,
+    argv: Argv<'_>,
+) -> Outcome {
     let outer = crash::enter_command(&server.commands.get(id).command.name, argv.len(), 0);
-    // What it could not do then it cannot do now.
-    let _ = handle(server, reply, slot, id, argv, KeyHashes::default());
+    let outcome = handle(server, reply, slot, id, argv, KeyHashes::default());
     crash::leave_command(outer);
     // Those who wait or watch began before the data set was replaced, and were told of that.
     server.effects.events.clear();
@@ -132,6 +137,7 @@ pub fn replay(server: &mut Server, reply: &mut Reply, slot: Slot, id: CommandId,
     server.effects.wait = None;
     server.effects.replaced = None;
     server.dirty += server.effects.dirty;
+    outcome
 }
 
 #[inline(always)]
@@ -247,6 +253,8 @@ fn finish(
         server
             .latency
             .note(event, nanoseconds / 1_000_000, limit_ms, now_s);
+        let expiry_us = std::mem::take(&mut server.effects.slowest_expiry_us);
+        server.note_latency("expire-del", expiry_us);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The latency monitor: for each kind of event, when it took longer than a limit.
 
+use crate::server::state::Server;
 use std::collections::BTreeMap;
 
 /// Samples kept of an event.
@@ -22,6 +23,15 @@ impl Series {
     /// The newest sample.
     pub fn latest(&self) -> (i64, u64) {
         self.samples.last().copied().unwrap_or_default()
+    }
+}
+
+impl Server {
+    /// Notes how long an event took, if that is above the limit in force.
+    pub fn note_latency(&mut self, event: &'static str, took_us: u64) {
+        let limit_ms = self.config.latency_monitor_threshold;
+        let now_s = self.now_ms() / 1000;
+        self.latency.note(event, took_us / 1000, limit_ms, now_s);
     }
 }
 

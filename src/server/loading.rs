@@ -8,9 +8,9 @@
 use crate::base::clock;
 use crate::data::quicklist::{self, Fill};
 use crate::keyspace::{hash, set, zset};
+use crate::persist::files::plain;
 use crate::persist::rdb::{self, LoadError, LoadOptions, Loaded, Loader};
 use crate::server::aof;
-use crate::server::apply::plain;
 use crate::server::config::{Config, RdbVersionCheck};
 use crate::server::functions::{self, Existing};
 use crate::server::gate;
@@ -327,10 +327,9 @@ impl Snapshot {
         }
     }
 
-    /// The bytes that were read beyond the snapshot's end, and the file: what an append-only file has behind a
-    /// snapshot that it begins with.
-    pub fn into_rest(self) -> (Vec<u8>, File) {
-        self.loader.into_rest()
+    /// The file, of which some was read beyond the snapshot's end.
+    pub fn into_file(self) -> File {
+        self.loader.into_reader()
     }
 
     /// Logs what the snapshot says of itself, once that was read.

@@ -1,4 +1,9 @@
 //! `maxmemory`: room is made by giving up keys, as far as the policy allows.
+//!
+//! What counts against the limit is all that is in use but for the buffers of the append-only file. How far
+//! eviction has come is measured by what the keyspace gave back: what giving up a key costs beside it (the
+//! message to whoever tracks it, its event, its deletion in the append-only file) is soon gone, and if it
+//! counted, the cost of one key would push out the next.
 
 use crate::base::{alloc, clock};
 use crate::keyspace::effects::Class;
@@ -9,16 +14,29 @@ use crate::server::gate;
 use crate::server::propagate;
 use crate::server::reactions;
 use crate::server::state::Server;
+use std::thread;
+use std::time::Duration;
 
 /// Keys given up between two looks at the clock.
 const KEYS_A_LOOK: usize = 16;
+
+/// How an attempt to make room ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Progress {
+    /// There is room, or as much was freed as was missing.
+    Enough,
+    /// The time is over.
+    Unfinished,
+    /// There was nothing more to give up.
+    Exhausted,
+}
 
 impl Server {
     /// Whether there is room below `maxmemory`, after making some. If that takes long, the present
     /// command may go beyond the limit and the next one goes on.
     pub fn make_room(&mut self) -> bool {
-        let limit = self.config.maxmemory as usize;
-        if alloc::used_memory() <= limit {
+        let excess = self.excess();
+        if excess == 0 {
             self.eviction_is_due = false;
             return true;
         }
@@ -30,38 +48,72 @@ impl Server {
         if self.config.maxmemory_policy == MaxmemoryPolicy::NoEviction {
             return false;
         }
-        let room = self.evict_to(limit);
-        self.eviction_is_due = room && alloc::used_memory() > limit;
+        let began_us = clock::mono_us();
+        let progress = self.evict(excess, began_us);
+        self.note_latency("eviction-cycle", clock::mono_us() - began_us);
+        self.eviction_is_due = progress == Progress::Unfinished;
         reactions::run_unasked(self);
-        room
+        progress != Progress::Exhausted
     }
 
-    /// Gives keys up until what is in use is below a limit, the time for it is over, or there are no more.
-    fn evict_to(&mut self, limit: usize) -> bool {
-        let began_us = clock::mono_us();
+    /// Bytes in use that do not count against `maxmemory`: buffers that are written soon, and only grow when keys
+    /// are given up.
+    pub fn uncounted_memory(&self) -> usize {
+        self.stream.waiting() + self.aof.heap_bytes()
+    }
+
+    /// Bytes in use beyond `maxmemory`.
+    fn excess(&self) -> usize {
+        let limit = self.config.maxmemory as usize;
+        let used = alloc::used_memory();
+        if used <= limit {
+            return 0;
+        }
+        used.saturating_sub(self.uncounted_memory())
+            .saturating_sub(limit)
+    }
+
+    /// Gives keys up until so many bytes are free, or there is room by what others freed, or the time for it is over.
+    fn evict(&mut self, excess: usize, began_us: u64) -> Progress {
         let budget_us = budget_us(self.config.maxmemory_eviction_tenacity.into());
+        // What a thread frees meanwhile, or a big value grows by, may make it less than nothing.
+        let mut missing = excess as isize;
         loop {
             for _ in 0..KEYS_A_LOOK {
-                if !self.evict_one() {
-                    return false;
+                match self.evict_one() {
+                    Some(freed) => missing -= freed,
+                    None if self.await_freeing(began_us, budget_us) => return Progress::Enough,
+                    None => return Progress::Exhausted,
                 }
-                if alloc::used_memory() <= limit {
-                    return true;
+                if missing <= 0 || self.excess() == 0 {
+                    return Progress::Enough;
                 }
             }
-            let took_us = clock::mono_us() - began_us;
-            if took_us > budget_us {
-                let now_s = self.now_ms() / 1000;
-                let limit_ms = self.config.latency_monitor_threshold;
-                self.latency
-                    .note("eviction-cycle", took_us / 1000, limit_ms, now_s);
-                return true;
+            if clock::mono_us() - began_us > budget_us {
+                return Progress::Unfinished;
             }
         }
     }
 
-    /// Gives one key up; says whether there was one.
-    fn evict_one(&mut self) -> bool {
+    /// Waits for the thread that frees, while it has something and the time is not over; says whether there is room
+    /// then.
+    #[cold]
+    fn await_freeing(&mut self, began_us: u64, budget_us: u64) -> bool {
+        let nap = Duration::from_micros(budget_us.clamp(1, 1000));
+        let waited_since_us = clock::mono_us();
+        while self.keyspace.lazyfree.pending() > 0 && clock::mono_us() - began_us < budget_us {
+            if self.excess() == 0 {
+                break;
+            }
+            thread::sleep(nap);
+        }
+        let waited_us = clock::mono_us() - waited_since_us;
+        self.note_latency("eviction-lazyfree", waited_us);
+        self.excess() == 0
+    }
+
+    /// Gives one key up; says how many bytes that freed, or that there was none.
+    fn evict_one(&mut self) -> Option<isize> {
         let policy = self.config.maxmemory_policy;
         let samples = self.config.maxmemory_samples as usize;
         let (clock, decay) = (self.access_clock(), self.config.lfu_decay_time);
@@ -78,23 +130,27 @@ impl Server {
             | MaxmemoryPolicy::NoEviction => 0,
         };
         let volatile_only = policy.is_volatile_only();
-        let Some((db, name)) = evict::candidate(&mut self.keyspace, volatile_only, samples, score)
-        else {
-            return false;
-        };
+        let (db, name) = evict::candidate(&mut self.keyspace, volatile_only, samples, score)?;
         let key = self.keyspace.key(&name);
         let place = self
             .keyspace
             .db(db)
             .find(key)
             .expect("the candidate is there");
+        let watch = (self.config.latency_monitor_threshold != 0).then(clock::mono_us);
+        let before = alloc::used_memory();
         self.keyspace
             .remove(db, key, place, self.config.lazyfree_lazy_eviction);
+        let freed = before.wrapping_sub(alloc::used_memory()) as isize;
+        if let Some(began_us) = watch {
+            self.note_latency("eviction-del", clock::mono_us() - began_us);
+        }
         self.stats.keyspace.evicted += 1;
-        self.effects.event(Class::Evicted, "evicted", db, key.bytes);
+        self.effects
+            .unasked(Class::Evicted, "evicted", db, key.bytes);
         self.effects.lost(db, key.bytes);
         propagate::evicted(self, db, key.bytes);
-        true
+        Some(freed)
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Breakdown {
     pub resident: usize,
     /// Buffers and state of the clients.
     pub clients: usize,
+    /// Buffers of the append-only file.
+    pub aof: usize,
     /// The hash table of each database that has keys.
     pub tables: Vec<(usize, usize)>,
     /// Keys in all databases.
@@ -38,6 +40,7 @@ impl Breakdown {
             startup: server.memory_at_start,
             resident: sys::resident_bytes() as usize,
             clients: server.clients.iter().map(Client::memory).sum(),
+            aof: server.stream.waiting() + server.aof.heap_bytes(),
             tables: dbs
                 .filter(|(_, db)| db.table().buckets() > 0)
                 .map(|(index, db)| (index, db.table().bytes()))
@@ -52,7 +55,7 @@ impl Breakdown {
     pub fn overhead(&self) -> usize {
         let tables: usize = self.tables.iter().map(|(_, bytes)| bytes).sum();
         let scripts = self.scripts.vms() + self.scripts.sources();
-        self.startup + self.clients + tables + scripts
+        self.startup + self.clients + self.aof + tables + scripts
     }
 
     /// What keys and values use.

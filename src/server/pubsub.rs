@@ -210,26 +210,19 @@ pub fn names(server: &Server, slot: Slot, kind: Kind) -> Vec<Box<[u8]>> {
     names.collect()
 }
 
-/// Ends all subscriptions that a client had; whoever calls this has taken them from the client.
-pub fn forget(server: &mut Server, subscriptions: &Subscriptions) {
-    if subscriptions.all.is_empty() {
-        return;
-    }
-    let had_listeners = server.pubsub.has_listeners();
-    server.pubsub.clients -= 1;
-    for &subscription in &subscriptions.all {
-        leave(&mut server.pubsub, subscription);
-    }
-    note_listeners(server, had_listeners);
-}
-
 /// Ends all subscriptions of a client without telling it.
 pub fn unsubscribe_all(server: &mut Server, slot: Slot) {
     let client = server.clients.at_mut(slot);
     client.set_unusual(unusual::SUBSCRIBED, false);
-    if let Some(subscriptions) = client.subscriptions.take() {
-        forget(server, &subscriptions);
+    let Some(subscriptions) = client.subscriptions.take() else {
+        return;
+    };
+    let had_listeners = server.pubsub.has_listeners();
+    server.pubsub.clients -= 1;
+    for subscription in subscriptions.all {
+        leave(&mut server.pubsub, subscription);
     }
+    note_listeners(server, had_listeners);
 }
 
 fn leave(pubsub: &mut PubSub, subscription: Subscription) {

@@ -10,8 +10,8 @@
 
 use crate::base::sys::{self, Ended};
 use crate::base::{alloc, clock};
+use crate::persist::files::plain;
 use crate::persist::rdb::{self, AccessHints, SaveError, SaveOptions, Saved};
-use crate::server::apply::plain;
 use crate::server::children::{self, Kind, Outcome, Reporter};
 use crate::server::config::{Choice, MaxmemoryPolicy, SavePoint};
 use crate::server::gate;
@@ -145,9 +145,11 @@ fn note_end(server: &mut Server, outcome: &Outcome) {
                 tracing::warn!("Background saving error: the child ended with code {code}");
             }
         }
-        // A child that was killed could not do so itself.
-        let _ = fs::remove_file(temporary_name(outcome.pid as u32));
         snapshots.has_failed |= !outcome.was_dismissed();
+        // A child that was killed could not do so itself.
+        let began_us = clock::mono_us();
+        let _ = fs::remove_file(temporary_name(outcome.pid as u32));
+        server.note_latency("rdb-unlink-temp-file", clock::mono_us() - began_us);
     }
     gate::note_persistence(server);
 }

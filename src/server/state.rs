@@ -402,24 +402,37 @@ impl Server {
         }
     }
 
+    /// Ends a client's connection as another client asked: whoever is served next meets nothing of it any more,
+    /// though its socket is closed later.
+    pub fn kill_client(&mut self, slot: Slot) {
+        self.close_client(slot, Closing::Now);
+        // What its script still does is done in its name.
+        if !self.clients.at(slot).is_in_script() {
+            self.withdraw(slot);
+            self.clients.retire(slot);
+        }
+    }
+
     /// Forgets a client whose socket is gone.
     pub fn forget_client(&mut self, slot: Slot) {
+        self.withdraw(slot);
+        self.clients.remove(slot);
+        client_eviction::note(self, slot, 0);
+    }
+
+    /// Ends all that a client takes part in.
+    fn withdraw(&mut self, slot: Slot) {
         multi::discard(self, slot);
         tracking::forget(self, slot);
-        let forgotten = self.clients.remove(slot);
-        client_eviction::note(self, slot, 0);
-        if let Some(client) = forgotten {
-            if client.postponed {
-                self.postponed.retain(|&other| other != slot);
-            }
-            if let Some(parked) = client.parked {
-                blocked::forget(self, slot, &parked);
-            }
-            if let Some(subscriptions) = client.subscriptions {
-                pubsub::forget(self, &subscriptions);
-            }
-        }
         self.remove_monitor(slot);
+        let Some(client) = self.clients.get_mut(slot) else {
+            return;
+        };
+        if std::mem::take(&mut client.postponed) {
+            self.postponed.retain(|&other| other != slot);
+        }
+        blocked::forget(self, slot);
+        pubsub::unsubscribe_all(self, slot);
     }
 
     /// A client ceases to be shown every command.

@@ -6,13 +6,13 @@
 //! they had changed. In the broadcasting mode nothing is remembered: a client is told of all changed keys
 //! with one of its prefixes, once an iteration of the event loop, in one message.
 //!
-//! A client that changes what it tracks itself is told after the reply to its command (or EXEC); all
-//! others at once, through [`Server::deliveries`], which keeps their place among replies. A message is
-//! encoded once for each protocol, and shared.
+//! A client that changes what it tracks itself is told after the reply to its command (or EXEC), by the
+//! means that it has then; all others at once, through [`Server::deliveries`], which keeps their place among
+//! replies. A message is encoded once for each protocol, and shared.
 
 mod table;
 
-use crate::keyspace::effects::{Class, Event};
+use crate::keyspace::effects::Event;
 use crate::resp::reply::{Proto, Reply};
 use crate::resp::request::Argv;
 use crate::server::client::{Client, Slot, unusual};
@@ -99,8 +99,8 @@ pub struct AllTracking {
     prefix_bytes_max: usize,
     /// Whether there is something to broadcast.
     has_news: bool,
-    /// What follows the reply to the command in progress.
-    late: Vec<(Slot, Bytes)>,
+    /// Who is told after the reply to the command in progress, and of which key; `None` stands for all.
+    late: Vec<(Slot, Option<Box<[u8]>>)>,
     /// How many times in a row too many keys were left.
     shortfalls: usize,
 }
@@ -302,9 +302,11 @@ pub fn remember(server: &mut Server, slot: Slot, id: CommandId, argv: Argv<'_>) 
 /// A key was changed by a command of `by`, or by nobody's.
 pub fn invalidate(server: &mut Server, event: &Event, by: Option<Slot>) {
     if server.tracking.prefix_bytes_max > 0 || !server.tracking.prefixes.is_empty() {
-        // That its time has come is nobody's doing, whoever noticed it.
-        let is_own = !matches!(event.class, Class::Expired | Class::Evicted);
-        note_news(&mut server.tracking, &event.key, by.filter(|_| is_own));
+        note_news(
+            &mut server.tracking,
+            &event.key,
+            by.filter(|_| event.is_own),
+        );
     }
     invalidate_key(server, &event.key, by);
 }
@@ -340,8 +342,10 @@ fn invalidate_key(server: &mut Server, key: &[u8], by: Option<Slot>) {
             let is_left_out = mode.no_loop && by == Some(slot);
             !mode.broadcast && !is_left_out
         });
-        if is_told {
-            send(server, slot, &mut message, by == Some(slot));
+        if is_told && by == Some(slot) {
+            tell_later(server, slot, Some(key));
+        } else if is_told {
+            send(server, slot, &mut message);
         }
     }
     if !server.tracking.has_listeners() {
@@ -356,7 +360,11 @@ pub fn note_flush(server: &mut Server, by: Option<Slot>) {
         let slots: Vec<Slot> = tracking.map(|client| client.slot).collect();
         let mut message = Message::new(What::Everything);
         for slot in slots {
-            send(server, slot, &mut message, by == Some(slot));
+            if by == Some(slot) {
+                tell_later(server, slot, None);
+            } else {
+                send(server, slot, &mut message);
+            }
         }
     }
     forget_keys(server);
@@ -384,42 +392,42 @@ pub fn broadcast(server: &mut Server) {
             let tracking = server.clients.at(slot).tracking.as_ref();
             let tracking = tracking.expect("those with prefixes track");
             if !tracking.mode.no_loop {
-                send(server, slot, &mut message, false);
+                send(server, slot, &mut message);
                 continue;
             }
             let others = keys.iter().filter(|&(_, by)| *by != Some(slot));
             let others: Vec<&[u8]> = others.map(|(key, _)| &**key).collect();
             if !others.is_empty() {
-                send(server, slot, &mut Message::new(What::Keys(others)), false);
+                send(server, slot, &mut Message::new(What::Keys(others)));
             }
         }
     }
     server.tracking.prefixes = prefixes;
 }
 
-/// Sends a client that tracks a message, or the client that is told instead. A client whose own command
-/// caused it gets it after the reply.
-fn send(server: &mut Server, slot: Slot, message: &mut Message<'_>, is_own: bool) {
+/// Sends a client a message, or the client that is told instead.
+fn send(server: &mut Server, slot: Slot, message: &mut Message<'_>) {
     let client = server.clients.at(slot);
-    let tracking = client.tracking.as_ref().expect("the client tracks");
-    let target = match tracking.mode.redirect {
+    // A client may end its tracking in the transaction that changed what it read.
+    let tracking = client.tracking.as_ref();
+    let redirect = tracking.map_or(0, |tracking| tracking.mode.redirect);
+    let target = match redirect {
         0 => client,
         id => match server.clients.by_id(id) {
             Some(target) if target.closing.is_none() => target,
-            _ => return report_broken(server, slot, is_own),
+            _ => return report_broken(server, slot),
         },
     };
-    let is_redirected = target.slot != slot || tracking.mode.redirect != 0;
     // RESP2 knows messages only of channels.
-    if target.proto == Proto::Resp2 && !(is_redirected && target.is_subscribed()) {
+    if target.proto == Proto::Resp2 && !(redirect != 0 && target.is_subscribed()) {
         return;
     }
     let delivery = (target.slot, message.bytes(target.proto));
-    deliver(server, delivery, is_own);
+    server.deliveries.push(delivery);
 }
 
 /// The client that is to be told instead of this one is gone.
-fn report_broken(server: &mut Server, slot: Slot, is_own: bool) {
+fn report_broken(server: &mut Server, slot: Slot) {
     let client = server.clients.at_mut(slot);
     let tracking = client.tracking.as_mut().expect("the client tracks");
     tracking.is_broken = true;
@@ -428,24 +436,26 @@ fn report_broken(server: &mut Server, slot: Slot, is_own: bool) {
         reply.push(2);
         reply.bulk(b"tracking-redir-broken");
         reply.int(tracking.mode.redirect as i64);
-        deliver(server, (slot, whole(reply)), is_own);
+        server.deliveries.push((slot, whole(reply)));
     }
 }
 
-fn deliver(server: &mut Server, delivery: (Slot, Bytes), is_own: bool) {
-    if is_own {
-        server.tracking.late.push(delivery);
-        server.set_unusual(gate::unusual::INVALIDATED, true);
-    } else {
-        server.deliveries.push(delivery);
-    }
+/// A client changed what it tracks itself: it is told after the reply.
+fn tell_later(server: &mut Server, slot: Slot, key: Option<&[u8]>) {
+    server.tracking.late.push((slot, key.map(Box::from)));
+    server.set_unusual(gate::unusual::INVALIDATED, true);
 }
 
 /// The reply to a client's command is written: it is told now what that command invalidated.
 #[cold]
 pub fn send_late(server: &mut Server) {
-    server.deliveries.append(&mut server.tracking.late);
     server.set_unusual(gate::unusual::INVALIDATED, false);
+    for (slot, key) in std::mem::take(&mut server.tracking.late) {
+        if server.clients.get(slot).is_some() {
+            let what = key.as_deref().map_or(What::Everything, What::Key);
+            send(server, slot, &mut Message::new(what));
+        }
+    }
 }
 
 /// Brings it up to date whether there are more keys than may be.

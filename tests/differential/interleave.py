@@ -22,7 +22,7 @@ PATTERNS = ['a*', '*', 'news.?', 'news.[12]', '?b', '__key*__:*', '__keyevent@1_
 SHARDED = ['a', 's1', 's2']
 PREFIXES = ['', 'u', 'user:', 'user:1', 'a', 'l', 'b']
 MESSAGES = ['m', '', 'x' * 100, 'y' * 20000]
-EVENTS = ['', '', 'KEA', 'KEA', 'KA', 'EA', 'KEAn', 'Kgx$l', 'Elxg', 'KEt']
+EVENTS = ['', '', 'KEA', 'KEA', 'KA', 'EA', 'KEAn', 'Kgx$l', 'Elxg', 'KEt', 'Em']
 SHORT_S = 0.004         # A wait in which what was to last a millisecond has expired,
 TIMEOUT_S = 0.04        # and one in which the timer, which runs every few milliseconds, has seen it.
 
@@ -175,8 +175,8 @@ class Interleaving:
 
     def holds(self, i, when):
         caching = 'tracking' in self.groups
-        return {'multi': self.multi[i], 'tracking': self.multi[i] and caching, 'waiting': caching and 'blocking' in self.groups,
-                'paused': self.paused > 0, 'left': self.left[i], 'always': True}[when]
+        return {'multi': self.multi[i], 'waiting': caching and 'blocking' in self.groups, 'paused': self.paused > 0,
+                'left': self.left[i]}[when]
 
     def guess(self, i, argv):
         name = argv[0]

@@ -2,11 +2,13 @@
 //! that went bad is noticed.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::dialogue::render;
-use crate::harness::{Server, is_ours, wait_for};
+use crate::harness::{Server, is_ours, program, wait_for};
 use crate::resp::{Client, Value, frame};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -270,6 +272,89 @@ fn a_changed_byte_is_noticed() {
     assert_eq!(server.connect().run("GET a").text(), "wirst");
 }
 
+/// Changes a value in a file.
+fn replace(path: &Path, from: &[u8], to: &[u8]) {
+    let mut bytes = fs::read(path).unwrap();
+    let mut windows = bytes.windows(from.len());
+    let at = windows.position(|window| window == from);
+    let at = at.expect("the file has that");
+    bytes.splice(at..at + from.len(), to.iter().copied());
+    fs::write(path, bytes).unwrap();
+}
+
+/// Checks a file as `--check-aof` does, and agrees to everything; gives whether it is good, and the report.
+fn check_aof(path: &Path, args: &[&str]) -> (bool, String) {
+    let mut command = Command::new(program());
+    command.arg("--check-aof").args(args).arg(path);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It may end without having asked.
+    let _ = child.stdin.take().unwrap().write_all(b"y\n");
+    let output = child.wait_with_output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    (output.status.success(), report)
+}
+
+/// What was written before the end of the file was cut off, or by a server that seals nothing, does not keep what
+/// follows from being checked.
+#[test]
+fn a_batch_behind_what_nobody_sealed_is_checked() {
+    if !is_ours() {
+        return;
+    }
+    for unsealed in ["cut", "unsealed"] {
+        let args = ["--appendfsync", "always"];
+        let mut server = match unsealed {
+            "cut" => start(&args),
+            _ => start(&[&args[..], &["--aof-checksum", "no"]].concat()),
+        };
+        run_all(&mut server.connect(), &["SET a first", "SET b second"]);
+        server.kill();
+        let path = increment(&server);
+        let len = fs::metadata(&path).unwrap().len();
+        if unsealed == "cut" {
+            let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+            file.set_len(len - 5).unwrap();
+        }
+        let mut server = server.start_again(&[&ON, &args[..]].concat());
+        let cut_to = fs::metadata(&path).unwrap().len();
+        assert_eq!(cut_to < len, unsealed == "cut");
+        run_all(&mut server.connect(), &["SET c third", "SET d fourth"]);
+        server.kill();
+        let (good, report) = check_aof(&path, &[]);
+        assert!(good, "{report}");
+        replace(&path, b"third", b"thirk");
+        let (status, log) = server.fail_to_start_again(&ON);
+        assert_eq!(status.code(), Some(1));
+        let expected = format!("what lies between the offsets {cut_to} and ");
+        assert!(log.contains(&expected), "{log}");
+        assert!(!check_aof(&path, &[]).0);
+        let (good, report) = check_aof(&path, &["--fix"]);
+        assert!(good, "{report}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), cut_to, "{report}");
+        let server = server.start_again(&ON);
+        let values = server.connect().run("MGET a b c d");
+        assert_eq!(render(&values), "[first, second, nil, nil]");
+    }
+}
+
+#[test]
+fn a_file_of_more_databases_is_refused() {
+    if !is_ours() {
+        return;
+    }
+    let mut server = start(&["--appendfsync", "always", "--aof-use-rdb-preamble", "no"]);
+    let mut client = server.connect();
+    run_all(&mut client, &["SET a 0", "SELECT 9", "SET a 9"]);
+    server.kill();
+    let (status, log) = server.fail_to_start_again(&[&ON[..], &["--databases", "9"]].concat());
+    assert_eq!(status.code(), Some(1));
+    let expected = "'SELECT 9' is about a database that there is not: 'databases' is 9";
+    assert!(log.contains(expected), "{log}");
+    let server = server.start_again(&[&ON[..], &["--databases", "10"]].concat());
+    assert_eq!(server.connect().run("GET a").text(), "0");
+}
+
 #[test]
 fn a_rewrite_leaves_a_base_and_one_increment() {
     for preamble in ["yes", "no"] {
@@ -341,4 +426,37 @@ fn a_client_can_wait_for_the_disk() {
     assert_eq!(render(&client.run("WAITAOF 1 0 50")), "[0, 0]");
     run_all(&mut client, &["MULTI", "WAITAOF 1 0 0"]);
     assert_eq!(render(&client.run("EXEC")), "[[0, 0]]");
+}
+
+/// Under `always` those who write wait for the disk, and the latency monitor says how long.
+#[test]
+fn how_long_the_disk_takes_is_seen() {
+    let server = start(&[
+        "--appendfsync",
+        "always",
+        "--latency-monitor-threshold",
+        "1",
+    ]);
+    let probe = fs::File::create(server.folder().join("probe")).unwrap();
+    let value = vec![b'v'; 4 << 20];
+    let mut client = server.connect();
+    wait_for(TIMEOUT, "the disk to take a millisecond", || {
+        client.command(&[&b"SET"[..], b"k", &value]);
+        let Value::Array(seen) = client.run("LATENCY HISTORY aof-fsync-always") else {
+            panic!("an array");
+        };
+        // A folder in memory is never slow.
+        (&probe).write_all(&value).unwrap();
+        let began = Instant::now();
+        probe.sync_data().unwrap();
+        let is_memory = began.elapsed() < Duration::from_millis(1);
+        (!seen.is_empty() || is_memory).then_some(())
+    });
+    run_all(
+        &mut client,
+        &["CONFIG SET appendfsync everysec", "LATENCY RESET"],
+    );
+    client.command(&[&b"SET"[..], b"k", &value]);
+    let history = client.run("LATENCY HISTORY aof-fsync-always");
+    assert_eq!(history, Value::Array(Vec::new()));
 }

@@ -171,6 +171,55 @@ fn whatever_makes_a_key_serves() {
     check_served(&mut client, &["key", "swapped"]);
 }
 
+/// A result that is stored over a value serves nobody, unlike one under a new key: Redis has it so.
+#[test]
+fn a_result_in_the_place_of_another_value_serves_nobody() {
+    let server = Server::start(&[]);
+    let mut other = server.connect();
+    for (waiting, storing, serving) in [
+        ("BLPOP key 0", "SORT list STORE key", "RPUSH key x"),
+        ("BZPOPMIN key 0", "ZUNIONSTORE key 1 zset", "ZADD key 1 x"),
+        (
+            "BZPOPMIN key 0",
+            "ZRANGESTORE key zset 0 -1",
+            "ZADD key 1 x",
+        ),
+        (
+            "BZPOPMIN key 0",
+            "GEOSEARCHSTORE key geo FROMMEMBER m BYRADIUS 10 km",
+            "ZADD key 1 x",
+        ),
+    ] {
+        for words in [
+            "FLUSHALL",
+            "RPUSH list 1 2",
+            "ZADD zset 1 a",
+            "GEOADD geo 1 2 m",
+        ] {
+            other.run(words);
+        }
+        let mut client = server.connect();
+        park(&server, &mut client, waiting);
+        for words in ["SET key string", storing] {
+            other.run(words);
+        }
+        assert_eq!(server.info_number("blocked_clients"), 1, "{storing}");
+        other.run("DEL key");
+        other.run(serving);
+        assert_eq!(texts(&client.read())[..2], ["key", "x"], "{storing}");
+    }
+    // Who reads for a group is told that the stream is no more.
+    let mut client = server.connect();
+    other.run("XGROUP CREATE stream g $ MKSTREAM");
+    park(
+        &server,
+        &mut client,
+        "XREADGROUP GROUP g c BLOCK 0 STREAMS stream >",
+    );
+    other.run("SORT list STORE stream");
+    assert!(client.read().is_error());
+}
+
 #[test]
 fn a_wait_survives_what_does_not_serve_it() {
     let server = Server::start(&[]);
@@ -260,6 +309,43 @@ fn what_was_sent_behind_a_wait_runs_after_it() {
     check_served(&mut client, &["key", "two"]);
     assert_eq!(client.read(), Value::bulk("last"));
     assert_eq!(client.read(), Value::bulk("later"));
+}
+
+/// Quotes of inline requests are taken away where they stand: what must wait is not read a second time as if it
+/// still had them.
+#[test]
+fn quoted_words_behind_a_wait_are_as_they_were_sent() {
+    let server = Server::start(&[]);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let mut listener = server.connect();
+    listener.send("SUBSCRIBE 'a channel'\r\n");
+    listener.read();
+    let requests = "PUBLISH \"a channel\" \"m\\x41\"\r\n\r\n  SET 'k y' \"*1 \\\"w\"\r\n\
+                    *2\r\n$3\r\nGET\r\n$3\r\nk y\r\n\"*\"\r\n\"GET\" \"k y\"\r\n";
+    let replies = ":1\r\n+OK\r\n$5\r\n*1 \"w\r\n\
+                   -ERR unknown command '*', with args beginning with: \r\n$5\r\n*1 \"w\r\n";
+    park(&server, &mut client, &format!("BLPOP key 0\r\n{requests}"));
+    other.run("RPUSH key x");
+    check_served(&mut client, &["key", "x"]);
+    client.expect(replies);
+    assert_eq!(texts(&listener.read()), ["message", "a channel", "mA"]);
+    // The same behind a pause, which holds back a request that was cut.
+    other.run("CLIENT PAUSE 100 ALL");
+    client.send(requests);
+    client.expect(replies);
+    assert_eq!(texts(&listener.read()), ["message", "a channel", "mA"]);
+    // What is no request ends the connection when its turn has come.
+    for (what, told) in [
+        ("*none", "invalid multibulk length"),
+        ("set k \"open", "unbalanced quotes in request"),
+    ] {
+        let mut client = server.connect();
+        park(&server, &mut client, &format!("BLPOP key 0\r\n{what}"));
+        other.run("RPUSH key x");
+        check_served(&mut client, &["key", "x"]);
+        let expected = format!("-ERR Protocol error: {told}\r\n");
+        assert_eq!(client.read_to_close(), expected.as_bytes());
+    }
 }
 
 #[test]

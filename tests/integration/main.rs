@@ -20,6 +20,7 @@ mod persistence;
 mod process;
 mod protocol;
 mod pubsub;
+mod pubsub_stress;
 mod resp;
 mod script_attacks;
 mod scripting;

@@ -73,3 +73,48 @@ fn volatile_policies_spare_what_has_no_expiry() {
     client.run("FLUSHALL");
     assert!(fill(&mut client, false) > 0);
 }
+
+/// What it costs to tell others of keys that were given up does not push out more of them.
+#[test]
+fn invalidations_do_not_push_out_more_keys() {
+    let server = Server::start(&[
+        "--maxmemory-policy",
+        "allkeys-lru",
+        "--maxmemory-eviction-tenacity",
+        "100",
+    ]);
+    let mut client = server.connect();
+    let mut readers: Vec<Client> = (0..10).map(|_| server.connect()).collect();
+    for reader in &mut readers {
+        reader.run("HELLO 3");
+        reader.run("CLIENT TRACKING ON");
+    }
+    for i in 0..300 {
+        let key = format!("{i}{}", "x".repeat(1000));
+        client.command(&["SET", &key, "x"]);
+        for reader in &mut readers {
+            assert_eq!(reader.command(&["GET", &key]).text(), "x");
+        }
+    }
+    // The first makes room for such a reply.
+    server.info_number("used_memory");
+    let limit = server.info_number("used_memory") - 40_000;
+    client.command(&["CONFIG", "SET", "maxmemory", &limit.to_string()]);
+    let evicted = server.info_number("evicted_keys");
+    assert!((10..=50).contains(&evicted), "{evicted} keys were evicted");
+    for reader in &mut readers {
+        assert!(matches!(reader.read(), Value::Push(_)));
+    }
+}
+
+/// The buffer of the append-only file is not held against the keys, and INFO says so.
+#[test]
+fn a_buffer_that_is_written_soon_does_not_count() {
+    let server = Server::start(&["--appendonly", "yes", "--save", ""]);
+    let mut client = server.connect();
+    client.command(&["SET", "k", &"v".repeat(1 << 20)]);
+    let uncounted = server.info_number("mem_not_counted_for_evict");
+    let buffer = server.info_number("mem_aof_buffer");
+    assert!(buffer >= 1 << 20, "{buffer} bytes");
+    assert_eq!(uncounted, buffer);
+}

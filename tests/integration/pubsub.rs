@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::blocking::park;
 use crate::harness::{Server, is_ours, wait_for};
 use crate::resp::{Client, Value, frame};
 
@@ -276,4 +277,57 @@ fn the_largest_clients_are_evicted() {
     }
     assert_eq!(server.info_number("evicted_clients"), 1);
     assert!(server.log().contains("Evicting client"));
+}
+
+/// What a client does behind CLIENT KILL in a pipeline or transaction meets nothing of the one that was killed: no
+/// subscription, no wait that would take an element with it, no copies of keys.
+#[test]
+fn who_is_killed_is_gone_at_once() {
+    let server = Server::start(&[]);
+    let mut other = server.connect();
+    let mut check = |words: &str, behind: &str, expected: &str| {
+        for (begin, end, replies) in [("", "", ""), ("MULTI\r\n", "EXEC\r\n", "+OK\r\n")] {
+            let mut killed = server.connect();
+            let Value::Integer(id) = killed.run("CLIENT ID") else {
+                panic!("an integer");
+            };
+            let (sends_nothing, words) = match words.strip_prefix("BLOCKED ") {
+                Some(words) => (true, words),
+                None => (false, words),
+            };
+            if sends_nothing {
+                park(&server, &mut killed, words);
+            } else {
+                killed.run(words);
+            }
+            let commands = behind.lines().count() + 1;
+            let mut expected_all = replies.to_string();
+            if !replies.is_empty() {
+                expected_all += &"+QUEUED\r\n".repeat(commands);
+                expected_all += &format!("*{commands}\r\n");
+            }
+            expected_all += ":1\r\n";
+            expected_all += expected;
+            let behind = behind.replace("@ID", &id.to_string()).replace('\n', "\r\n");
+            other.send(format!("{begin}CLIENT KILL ID {id}\r\n{behind}\r\n{end}"));
+            other.expect(&expected_all);
+            killed.read_to_close();
+            other.run("FLUSHALL");
+        }
+    };
+    check(
+        "SUBSCRIBE c",
+        "PUBLISH c m\nPUBSUB CHANNELS\nPUBSUB NUMSUB c",
+        ":0\r\n*0\r\n*2\r\n$1\r\nc\r\n:0\r\n",
+    );
+    check(
+        "BLOCKED BLPOP l 0",
+        "RPUSH l x\nLLEN l\nCLIENT UNBLOCK @ID",
+        ":1\r\n:1\r\n:0\r\n",
+    );
+    check(
+        "PING",
+        "CLIENT KILL ID @ID\nCLIENT LIST ID @ID\nCLIENT TRACKING ON REDIRECT @ID",
+        ":0\r\n$0\r\n\r\n-ERR The client ID you want redirect to does not exist\r\n",
+    );
 }

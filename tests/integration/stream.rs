@@ -27,6 +27,30 @@ fn check_error(client: &mut Client, code: &str) {
     }
 }
 
+/// Redis looks twice for what a reader names, and tells of both if there is nothing.
+#[test]
+fn a_reader_misses_a_key_twice() {
+    let server = Server::start(&["--notify-keyspace-events", "Em"]);
+    let (mut client, mut listener) = (server.connect(), server.connect());
+    listener.run("SUBSCRIBE __keyevent@0__:keymiss");
+    let mut check = |words: &str, missed: &[&str]| {
+        client.run("CONFIG RESETSTAT");
+        client.run(words);
+        for key in missed {
+            assert_eq!(listener.read().items()[2].text(), *key, "{words}");
+        }
+        let misses = server.info_number("keyspace_misses");
+        assert_eq!(misses, missed.len() as i64, "{words}");
+    };
+    check("XREAD STREAMS s 0", &["s", "s"]);
+    check("XREAD BLOCK 1 STREAMS s $", &["s", "s"]);
+    check("XREAD BLOCK 1 STREAMS s t $ 5", &["s", "t", "s", "t"]);
+    check("XREADGROUP GROUP g c STREAMS s >", &["s"]);
+    check("XADD s 1-0 f v", &[]);
+    check("XREAD STREAMS s t $ 0", &["t", "t"]);
+    assert_eq!(server.info_number("keyspace_hits"), 2);
+}
+
 #[test]
 fn every_reader_gets_the_entry() {
     let server = Server::start(&[]);

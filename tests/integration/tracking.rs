@@ -55,6 +55,76 @@ fn what_a_client_does_itself_is_told_after_the_reply() {
     );
 }
 
+/// How a client is told of what its transaction changed is decided when the transaction is over.
+#[test]
+fn a_transaction_may_change_how_its_client_is_told() {
+    let server = Server::start(&[]);
+    let mut dialogue = resp3(&server);
+    let other = dialogue.client("2").run("CLIENT ID");
+    let other = render(&other);
+    let begin = "1> HELLO 3 => *
+         1> CLIENT TRACKING OFF => OK
+         1> CLIENT TRACKING ON => OK
+         1> GET k => *
+         1> MULTI => OK";
+    let mut check = |lines: &str| dialogue.play(&format!("{begin}\n{lines}"));
+    // It speaks another protocol, in which there are no pushes, or did for a while.
+    check(
+        "1> SET k 1 => QUEUED
+         1> HELLO 2 => QUEUED
+         1> EXEC => *",
+    );
+    check(
+        "1> HELLO 2 => QUEUED
+         1> SET k 1 => QUEUED
+         1> HELLO 3 => QUEUED
+         1> EXEC => *
+         1< >[invalidate, [k]]",
+    );
+    // It is told although it has ended its tracking, or another is.
+    check(
+        "1> SET k 1 => QUEUED
+         1> CLIENT TRACKING OFF => QUEUED
+         1> EXEC => [OK, OK]
+         1< >[invalidate, [k]]",
+    );
+    check(&format!(
+        "1> SET k 1 => QUEUED
+         1> CLIENT TRACKING OFF => QUEUED
+         1> CLIENT TRACKING ON REDIRECT {other} => QUEUED
+         1> EXEC => [OK, OK, OK]
+         2< >[invalidate, [k]]"
+    ));
+    check(
+        "1> FLUSHALL => QUEUED
+         1> HELLO 2 => QUEUED
+         1> EXEC => *",
+    );
+}
+
+/// Nobody is told any more for a client that was killed.
+#[test]
+fn who_is_killed_tracks_nothing() {
+    let server = Server::start(&[]);
+    let mut dialogue = resp3(&server);
+    let target = render(&dialogue.client("1").run("CLIENT ID"));
+    for (name, mode) in [("3", ""), ("4", "BCAST")] {
+        let id = render(&dialogue.client(name).run("CLIENT ID"));
+        dialogue.play(&format!(
+            "{name}> CLIENT TRACKING ON REDIRECT {target} {mode} => OK
+             {name}> GET k => *"
+        ));
+        let mut killed = dialogue.take(name);
+        dialogue
+            .client("2")
+            .send(format!("CLIENT KILL ID {id}\r\nSET k 1\r\n"));
+        dialogue.client("2").expect(":1\r\n+OK\r\n");
+        killed.read_to_close();
+        // Nothing was sent to the first one.
+        dialogue.play("2> PING => PONG");
+    }
+}
+
 #[test]
 fn pushes_keep_their_place_in_a_pipeline() {
     let server = Server::start(&[]);
@@ -101,6 +171,38 @@ fn broadcasting_tells_of_all_keys_with_a_prefix() {
     wait_for(Duration::from_secs(5), "the prefixes to go", || {
         (server.info_number("tracking_total_prefixes") == 0).then_some(())
     });
+}
+
+/// A time in the past is the doing of whoever gave it; that a time has come is nobody's.
+#[test]
+fn a_time_in_the_past_is_a_change_of_ones_own() {
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    let mut dialogue = resp3(&server);
+    dialogue.play(
+        "1> CLIENT TRACKING ON BCAST NOLOOP => OK
+         2> CLIENT TRACKING ON BCAST => OK
+         1> SET k 1 => OK
+         2< >[invalidate, [k]]
+         1> EXPIREAT k 1 => 1
+         2< >[invalidate, [k]]
+         1> SET k 1 => OK
+         2< >[invalidate, [k]]
+         1> PEXPIRE k -1 => 1
+         2< >[invalidate, [k]]
+         1> SET k 1 => OK
+         2< >[invalidate, [k]]
+         1> GETEX k EXAT 1 => 1
+         2< >[invalidate, [k]]
+         1> DEBUG SET-ACTIVE-EXPIRE 0 => OK
+         1> SET k 1 PX 1 => OK
+         2< >[invalidate, [k]]",
+    );
+    sleep(Duration::from_millis(5));
+    dialogue.play(
+        "1> GET k => nil
+         1< >[invalidate, [k]]
+         2< >[invalidate, [k]]",
+    );
 }
 
 #[test]

@@ -71,6 +71,13 @@ fn advice(monitor: &LatencyMonitor, config: &Config) -> Vec<String> {
                 .into(),
         );
     }
+    if seen("aof-fsync-always") || seen("aof-write-pending-fsync") {
+        advice.push(
+            "The disk is slow to take the append-only file: 'CONFIG SET appendfsync everysec' has nobody wait for it, \
+             and a disk of its own keeps others' writes out of its way."
+                .into(),
+        );
+    }
     advice
 }
 

@@ -74,6 +74,7 @@ mod tests {
             startup: MIB,
             resident: 105 * MIB,
             clients: 0,
+            aof: 0,
             tables: Vec::new(),
             keys: 1,
             scripts: Default::default(),

@@ -186,6 +186,8 @@ impl<'a> Reader<'a> {
         };
         let mut served = 0;
         for target in targets {
+            // Redis looks a key up where its ID is settled and again here, and both show in events and figures.
+            cx.count_lookup(target.key, target.place.is_some());
             let Some(place) = target.place else {
                 continue;
             };

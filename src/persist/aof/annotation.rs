@@ -19,6 +19,8 @@ pub enum Annotation {
         /// Their CRC-64/XZ.
         crc: u64,
     },
+    /// What should be a time, and is none.
+    BadTime,
     /// Something that we do not know.
     Other,
 }
@@ -26,9 +28,7 @@ pub enum Annotation {
 impl Annotation {
     /// What a line says, its `#` included and its end not.
     pub fn parse(line: &[u8]) -> Annotation {
-        let Ok(text) = std::str::from_utf8(line) else {
-            return Annotation::Other;
-        };
+        let text = std::str::from_utf8(line).unwrap_or_default();
         let time = || text.strip_prefix("#TS:")?.parse().ok();
         let checksum = || {
             let (len, crc) = text.strip_prefix("#CRC:")?.split_once(':')?;
@@ -37,6 +37,7 @@ impl Annotation {
         };
         match (time(), checksum()) {
             (Some(seconds), _) => Annotation::Time(seconds),
+            _ if line.starts_with(b"#TS:") => Annotation::BadTime,
             (_, Some((len, crc))) => Annotation::Checksum { len, crc },
             _ => Annotation::Other,
         }
@@ -81,9 +82,9 @@ mod tests {
                 crc: 0x995d_c9bb_df19_39fa,
             },
         );
-        for other in [
-            "#", "#TS:", "#TS:x", "#CRC:9", "#CRC:x:0", "#CRC:1:g", "#\u{e9}",
-        ] {
+        check("#TS:", Annotation::BadTime);
+        check("#TS:1x", Annotation::BadTime);
+        for other in ["#", "#TS", "#CRC:9", "#CRC:x:0", "#CRC:1:g", "#\u{e9}"] {
             check(other, Annotation::Other);
         }
         let mut line = Vec::new();

@@ -1,15 +1,20 @@
 //! Reads commands back, checks what annotations say of them, and knows where a file went bad.
+//!
+//! A checksum is of the bytes before it, mostly of all since the one before. It is of fewer if something else
+//! came in between that nobody sealed: commands of another server, or what is left of a batch that was cut off,
+//! or whose own checksum is one no more. Its bytes are read a second time then, from the nearest item that is
+//! known, so that such a file is read twice at most and others once; what is kept for that is an offset a chunk
+//! of what is not sealed.
 
+use self::items::Items;
 use super::annotation::Annotation;
-use crate::resp::request::{self, Argv, Limits, Parsed, Progress, Span};
-use crc64fast::Digest;
-use memchr::memchr;
-use std::io::{self, Read};
+use crate::resp::request::Argv;
+use std::io::{self, Read, Seek, SeekFrom};
+
+mod items;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 20;
-/// The longest annotation.
-const ANNOTATION_BYTES_MAX: usize = 1024;
 
 /// What comes next.
 #[derive(Debug)]
@@ -31,185 +36,145 @@ pub enum ReadError {
     Truncated,
     /// There is something else than an item.
     BadFormat,
-    /// What was read since the checksum before is not what was written.
+    /// What a checksum is of is not what was written.
     BadChecksum {
-        /// Where the bytes begin that it is of.
+        /// Where the bytes begin that it is of: at the end of the checksum before, or at an item behind that.
         from: u64,
     },
 }
 
 /// Reads a file of commands.
 pub struct CommandReader<R> {
-    source: R,
-    buffer: Vec<u8>,
-    /// Where in the buffer the next item begins.
-    at: usize,
-    /// The offset in the file of the buffer's first byte.
-    buffer_offset: u64,
-    /// Whether the source has no more.
-    is_at_end: bool,
-    /// The arguments of the last command.
-    spans: Vec<Span>,
-    /// The lines that were read, by which people find their way.
-    lines: u64,
+    items: Items<R>,
     /// Whether checksums are looked at.
     checks: bool,
-    /// The checksum since the last annotation of one, and how many bytes that are.
-    crc: Digest,
-    crc_len: u64,
+    /// Where the last annotation of one ends.
+    sealed_to: u64,
+    /// Offsets behind that, in order, at which items begin: where the chunks began.
+    borders: Vec<u64>,
+    /// The last of them, whether it is behind that or not.
+    border: u64,
 }
 
-impl<R: Read> CommandReader<R> {
+impl<R: Read + Seek> CommandReader<R> {
     /// Reads from `source`, which stands at `offset` of its file.
     pub fn new(source: R, offset: u64, checks: bool) -> CommandReader<R> {
+        CommandReader::in_chunks(source, offset, checks, CHUNK)
+    }
+
+    fn in_chunks(source: R, offset: u64, checks: bool, chunk: usize) -> CommandReader<R> {
+        let mut items = Items::new(source, offset, chunk);
+        if checks {
+            items.begin_sum();
+        }
         CommandReader {
-            source,
-            buffer: Vec::new(),
-            at: 0,
-            buffer_offset: offset,
-            is_at_end: false,
-            spans: Vec::new(),
-            lines: 0,
+            items,
             checks,
-            crc: Digest::new(),
-            crc_len: 0,
+            sealed_to: offset,
+            borders: Vec::new(),
+            border: offset,
         }
     }
 
     /// Where the next item begins.
+    #[inline]
     pub fn offset(&self) -> u64 {
-        self.buffer_offset + self.at as u64
+        self.items.offset()
     }
 
     /// How many line ends lie before it.
     pub fn lines(&self) -> u64 {
-        self.lines
+        self.items.lines()
     }
 
     /// The arguments of the command that [`CommandReader::next`] found last.
+    #[inline]
     pub fn argv(&self) -> Argv<'_> {
-        Argv::new(&self.buffer, &self.spans)
+        self.items.argv()
     }
 
     /// Reads the next item.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Item, ReadError> {
-        self.spans.clear();
-        if self.at == self.buffer.len() && !self.read_more(1)? {
-            return Ok(Item::End);
+        let item = self.items.next()?;
+        if !self.checks {
+            return Ok(item);
         }
-        match self.buffer[self.at] {
-            b'*' => self.command(),
-            b'#' => self.annotation(),
-            _ => Err(ReadError::BadFormat),
+        if self.items.held_from() != self.border {
+            self.border = self.items.held_from();
+            self.borders.push(self.border);
         }
+        if let Item::Annotation(Annotation::Checksum { len, crc }) = item {
+            if let Err(error) = self.check(len, crc) {
+                self.items.step_back();
+                return Err(error);
+            }
+            self.sealed_to = self.items.offset();
+            self.borders.clear();
+            self.items.begin_sum();
+        }
+        Ok(item)
     }
 
-    fn command(&mut self) -> Result<Item, ReadError> {
-        let limits = Limits {
-            bulk_bytes_max: i64::MAX as usize / 2,
-            authenticated: true,
+    /// Compares the checksum that was found last with the so many bytes before it.
+    fn check(&mut self, len: u64, crc: u64) -> Result<(), ReadError> {
+        let end = self.items.item_offset();
+        let len_max = end - self.sealed_to;
+        let sum = self.items.sum();
+        let found = match len_max.checked_sub(len) {
+            Some(0) => Some((self.sealed_to, sum)),
+            // If it is that of all the bytes, then the length is what is wrong.
+            Some(others) if crc != sum => {
+                let from = self.sealed_to + others;
+                self.sum_between(from, end)?.map(|sum| (from, sum))
+            }
+            _ => None,
         };
-        let mut progress = Progress::default();
-        loop {
-            let parsed = request::parse_apart(
-                &mut self.buffer,
-                self.at,
-                &mut self.spans,
-                &limits,
-                &mut progress,
-            );
-            match parsed {
-                Parsed::Request { consumed } => {
-                    let ends_well = |span: &Span| {
-                        let end = span.range().end;
-                        self.buffer[end..].starts_with(b"\r\n")
-                    };
-                    if !self.spans.iter().all(ends_well) {
-                        return Err(ReadError::BadFormat);
-                    }
-                    self.lines += 1 + 2 * self.spans.len() as u64;
-                    self.consume(consumed);
-                    return Ok(Item::Command);
-                }
-                Parsed::Incomplete => {
-                    let missing = progress
-                        .bytes_needed()
-                        .saturating_sub(self.buffer.len() - self.at);
-                    if !self.read_more(missing)? {
-                        return Err(ReadError::Truncated);
-                    }
-                }
-                Parsed::Empty { .. } | Parsed::Error(_) => return Err(ReadError::BadFormat),
-            }
+        match found {
+            Some((_, sum)) if sum == crc => Ok(()),
+            Some((from, _)) => Err(ReadError::BadChecksum { from }),
+            None => Err(ReadError::BadChecksum {
+                from: self.sealed_to,
+            }),
         }
     }
 
-    fn annotation(&mut self) -> Result<Item, ReadError> {
-        loop {
-            let rest = &self.buffer[self.at..];
-            let found = memchr(b'\n', rest);
-            if found.unwrap_or(rest.len()) > ANNOTATION_BYTES_MAX {
-                return Err(ReadError::BadFormat);
-            }
-            let Some(end) = found else {
-                if !self.read_more(1)? {
-                    return Err(ReadError::Truncated);
-                }
-                continue;
-            };
-            let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-            let annotation = Annotation::parse(line);
-            if let Annotation::Checksum { len, crc } = annotation
-                && self.checks
-            {
-                self.check(len, crc)?;
-            }
-            self.lines += 1;
-            self.consume(end + 1);
-            if matches!(annotation, Annotation::Checksum { .. }) {
-                self.crc = Digest::new();
-                self.crc_len = 0;
-            }
-            return Ok(Item::Annotation(annotation));
-        }
+    /// The checksum of what lies between two offsets, the second of which is that of an item; `None` if the first
+    /// is none of one. Both lie behind the last annotation of a checksum.
+    fn sum_between(&mut self, from: u64, to: u64) -> Result<Option<u64>, ReadError> {
+        let known = self.borders.partition_point(|&border| border <= from);
+        let known = match known.checked_sub(1) {
+            Some(index) => self.borders[index],
+            None => self.sealed_to,
+        };
+        let ahead = self.items.read_to() - known;
+        let source = self.items.source();
+        let here = source.stream_position().map_err(ReadError::Io)?;
+        let there = here.checked_sub(ahead).expect("what was read lies before");
+        source.seek(SeekFrom::Start(there)).map_err(ReadError::Io)?;
+        let again = Items::new(source.take(to - known), known, CHUNK);
+        let sum = sum_of_rest(again, from)?;
+        let source = self.items.source();
+        source.seek(SeekFrom::Start(here)).map_err(ReadError::Io)?;
+        Ok(sum)
     }
+}
 
-    /// Compares a checksum with what was read. One of fewer bytes than there were since the one before
-    /// says nothing: others, who write none, appended before it.
-    fn check(&self, len: u64, crc: u64) -> Result<(), ReadError> {
-        if len > self.crc_len || (len == self.crc_len && crc != self.crc.sum64()) {
-            let from = self.offset() - len.min(self.crc_len);
-            return Err(ReadError::BadChecksum { from });
+/// The checksum of what lies behind an offset; `None` if no item begins there.
+fn sum_of_rest<R: Read>(mut items: Items<R>, from: u64) -> Result<Option<u64>, ReadError> {
+    let mut is_found = false;
+    loop {
+        if items.offset() == from {
+            items.begin_sum();
+            is_found = true;
         }
-        Ok(())
-    }
-
-    fn consume(&mut self, len: usize) {
-        if self.checks {
-            self.crc.write(&self.buffer[self.at..self.at + len]);
-            self.crc_len += len as u64;
+        match items.next() {
+            Ok(Item::End) => return Ok(is_found.then(|| items.sum())),
+            Ok(_) => {}
+            Err(ReadError::Io(e)) => return Err(ReadError::Io(e)),
+            // It is not what it was when it was read first.
+            Err(_) => return Ok(None),
         }
-        self.at += len;
-    }
-
-    /// Reads on, at least `missing` bytes if there are so many; says whether there was anything. Room is
-    /// made as bytes come, not as they are announced.
-    fn read_more(&mut self, missing: usize) -> Result<bool, ReadError> {
-        self.buffer.drain(..self.at);
-        self.buffer_offset += self.at as u64;
-        self.at = 0;
-        let before = self.buffer.len();
-        let wanted = before.saturating_add(missing);
-        while !self.is_at_end {
-            let chunk = CHUNK.max(self.buffer.len()) as u64;
-            let read = (&mut self.source).take(chunk).read_to_end(&mut self.buffer);
-            self.is_at_end = read.map_err(ReadError::Io)? == 0;
-            if self.buffer.len() >= wanted {
-                break;
-            }
-        }
-        Ok(self.buffer.len() > before)
     }
 }
 
@@ -217,115 +182,4 @@ impl<R: Read> CommandReader<R> {
 mod fuzz;
 
 #[cfg(test)]
-mod tests {
-    use super::super::annotation::{push_time, seal};
-    use super::{CommandReader, Item, ReadError};
-    use crate::resp::encode;
-
-    fn file() -> Vec<u8> {
-        let mut bytes = Vec::new();
-        encode::command(&mut bytes, [&b"SELECT"[..], b"0"].into_iter());
-        push_time(&mut bytes, 1);
-        encode::command(&mut bytes, [&b"SET"[..], b"k", &[b'v'; 3000]].into_iter());
-        seal(&mut bytes, 0);
-        let from = bytes.len();
-        encode::command(&mut bytes, [&b"DEL"[..], b"k"].into_iter());
-        seal(&mut bytes, from);
-        bytes
-    }
-
-    fn read(bytes: &[u8]) -> (Vec<String>, Option<ReadError>, u64) {
-        let mut reader = CommandReader::new(bytes, 0, true);
-        let mut names = Vec::new();
-        loop {
-            match reader.next() {
-                Ok(Item::Command) => {
-                    names.push(String::from_utf8_lossy(reader.argv().at(0)).into_owned());
-                }
-                Ok(Item::Annotation(_)) => {}
-                Ok(Item::End) => return (names, None, reader.offset()),
-                Err(e) => return (names, Some(e), reader.offset()),
-            }
-        }
-    }
-
-    #[test]
-    fn a_whole_file() {
-        let bytes = file();
-        let (names, error, offset) = read(&bytes);
-        assert_eq!(names, ["SELECT", "SET", "DEL"]);
-        assert!(error.is_none());
-        assert_eq!(offset, bytes.len() as u64);
-    }
-
-    #[test]
-    fn a_file_that_ends_anywhere_is_truncated_after_whole_items() {
-        let bytes = file();
-        for len in 0..bytes.len() {
-            let (_, error, offset) = read(&bytes[..len]);
-            match error {
-                None => assert_eq!(offset, len as u64),
-                Some(ReadError::Truncated) => assert!(offset < len as u64),
-                Some(other) => panic!("{len}: {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn no_changed_byte_goes_unnoticed() {
-        let bytes = file();
-        for at in 0..bytes.len() {
-            let mut changed = bytes.clone();
-            changed[at] ^= 1;
-            // An annotation that is one no more says nothing, and one that is cut into two lines neither.
-            let in_annotation = {
-                let line = bytes[..at]
-                    .iter()
-                    .rposition(|&b| b == b'\n')
-                    .map_or(0, |n| n + 1);
-                bytes[line] == b'#' || bytes[at] == b'#'
-            };
-            let (names, error, _) = read(&changed);
-            assert!(error.is_some() || in_annotation, "{at}: {names:?}");
-        }
-    }
-
-    #[test]
-    fn what_others_appended_without_a_checksum_is_no_fault() {
-        let mut bytes = Vec::new();
-        encode::command(&mut bytes, [&b"PING"[..]].into_iter());
-        let from = bytes.len();
-        encode::command(&mut bytes, [&b"DEL"[..], b"k"].into_iter());
-        seal(&mut bytes, from);
-        assert!(read(&bytes).1.is_none());
-    }
-
-    #[test]
-    fn announced_lengths_are_not_believed() {
-        for text in [
-            "*2\r\n$3\r\nSET\r\n$9000000000000\r\nx",
-            "*2000000000\r\n$1\r\na\r\n",
-        ] {
-            let (_, error, offset) = read(text.as_bytes());
-            assert!(
-                matches!(error, Some(ReadError::Truncated)),
-                "{text}: {error:?}"
-            );
-            assert_eq!(offset, 0);
-        }
-        for text in [
-            "x",
-            "SET k v\r\n",
-            "*x\r\n",
-            "*0\r\n",
-            "*1\r\n$-1\r\n",
-            "*1\r\n$1\r\nabc",
-        ] {
-            let error = read(text.as_bytes()).1;
-            assert!(
-                matches!(error, Some(ReadError::BadFormat)),
-                "{text}: {error:?}"
-            );
-        }
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 //! It is told of a file and how far the stream of commands has been written to it, and says how far it is on
 //! the disk. What it is told while the disk is busy is done in one go afterwards.
 
+use crate::base::clock;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -31,6 +32,8 @@ struct State {
     is_busy: bool,
     is_over: bool,
     error: Option<io::Error>,
+    /// How long the slowest sync took since somebody asked.
+    slowest_us: Option<u64>,
     wake: Option<Wake>,
 }
 
@@ -102,6 +105,11 @@ impl Syncer {
         self.state().error.take()
     }
 
+    /// How long the slowest sync took since this was last asked, in microseconds, if there was one.
+    pub fn take_slowest_us(&self) -> Option<u64> {
+        self.state().slowest_us.take()
+    }
+
     /// Waits until nothing is left to do.
     pub fn wait(&self) {
         let state = self.state();
@@ -152,12 +160,15 @@ fn run(shared: &Shared) {
         };
         state.is_busy = true;
         drop(state);
+        let began_us = clock::mono_us();
         let result = job.file.sync_data();
+        let took_us = clock::mono_us() - began_us;
         // A file that nobody else has is closed here, which may take long.
         let offset = job.offset;
         drop(job);
         state = lock(shared);
         state.is_busy = false;
+        state.slowest_us = state.slowest_us.max(Some(took_us));
         match (result, offset) {
             (Ok(()), Some(offset)) => shared.synced.store(offset, Ordering::Release),
             (Ok(()), None) => {}
@@ -187,6 +198,8 @@ mod tests {
         woken.recv().unwrap();
         syncer.wait();
         assert_eq!(syncer.synced(), 10);
+        assert!(syncer.take_slowest_us().is_some());
+        assert!(syncer.take_slowest_us().is_none());
         syncer.finish(file.clone());
         syncer.sync(&file, 20);
         syncer.wait();

@@ -31,14 +31,14 @@ const BIGGEST: usize = 10;
 /// Bytes between two looks at the progress.
 const STEP: u64 = 1 << 20;
 
-/// Reads a snapshot to its end or to the first fault, and writes the report; says whether it is sound.
-/// `progress` is told how many bytes were read.
+/// Reads a snapshot to its end or to the first fault, and writes the report; gives where the snapshot
+/// ends if it is sound. `progress` is told how many bytes were read.
 pub fn check<R: Read>(
     reader: R,
     options: CheckOptions<'_>,
     out: &mut dyn Write,
     progress: &mut dyn FnMut(u64),
-) -> io::Result<bool> {
+) -> io::Result<Option<u64>> {
     writeln!(out, "[offset 0] Checking RDB file {}", options.name)?;
     let mut loader = Loader::new(reader, load_options(options));
     let mut tally = Tally::new(options.now_ms);
@@ -62,35 +62,11 @@ pub fn check<R: Read>(
                 tally.write_counts(out)?;
                 writeln!(out)?;
                 tally.write_statistics(out)?;
-                return Ok(true);
+                return Ok(Some(offset));
             }
             Err(error) => {
                 write_error(&error, loader.doing(), out)?;
                 tally.write_counts(out)?;
-                return Ok(false);
-            }
-        }
-    }
-}
-
-/// Reads the snapshot that an append-only file begins with; says where it ends, or what is wrong with it.
-/// `progress` is told how many bytes were read.
-pub fn check_preamble<R: Read>(
-    reader: R,
-    options: CheckOptions<'_>,
-    out: &mut dyn Write,
-    progress: &mut dyn FnMut(u64),
-) -> io::Result<Option<u64>> {
-    let mut loader = Loader::new(reader, load_options(options));
-    let mut tally = Tally::new(options.now_ms);
-    loop {
-        let step = loader.step_into(&mut tally, STEP);
-        progress(loader.offset());
-        match step {
-            Ok(Step::More) => {}
-            Ok(Step::Done(_)) => return Ok(Some(loader.offset())),
-            Err(error) => {
-                write_error(&error, loader.doing(), out)?;
                 return Ok(None);
             }
         }
@@ -393,7 +369,9 @@ mod tests {
         let sound = check(file, options, &mut out, &mut |read| seen = read);
         assert!(seen <= file.len() as u64);
         let text = String::from_utf8(out).expect("text");
-        (sound.expect("memory takes everything"), text)
+        let end = sound.expect("memory takes everything");
+        assert!(end.is_none_or(|end| end == file.len() as u64));
+        (end.is_some(), text)
     }
 
     #[test]

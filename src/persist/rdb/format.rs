@@ -90,6 +90,11 @@ impl Version {
 /// The bytes of name and version that a snapshot begins with.
 pub const MAGIC_LEN: usize = 9;
 
+/// Whether a file is a snapshot, or begins with one, by its first [`MAGIC_LEN`] bytes.
+pub fn is_snapshot(start: &[u8]) -> bool {
+    start.starts_with(b"REDIS") || start.starts_with(b"VALKEY")
+}
+
 /// Whether files and payloads of a version are read.
 pub fn is_known(version: u32) -> bool {
     matches!(version, 1..=12 | VALKEY_VERSION)

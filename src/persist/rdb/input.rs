@@ -103,11 +103,6 @@ impl Window {
     pub fn offset(&self) -> u64 {
         self.start + self.at as u64
     }
-
-    /// What was read and not used.
-    pub fn rest(&self) -> &[u8] {
-        &self.bytes[self.at..self.end]
-    }
 }
 
 /// A window with its reader.

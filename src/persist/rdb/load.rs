@@ -273,10 +273,9 @@ impl<R: Read> Loader<R> {
         self.loaded
     }
 
-    /// The reader, and the bytes that were taken from it beyond the snapshot's end: what comes behind a
-    /// snapshot that an append-only file begins with.
-    pub fn into_rest(self) -> (Vec<u8>, R) {
-        (self.window.rest().to_vec(), self.reader)
+    /// The reader, of which some was taken beyond the snapshot's end.
+    pub fn into_reader(self) -> R {
+        self.reader
     }
 }
 

@@ -27,9 +27,9 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use self::check::{CheckOptions, check, check_preamble};
+pub use self::check::{CheckOptions, check};
 pub use self::error::{LoadError, RestoreError, SaveError};
-pub use self::format::Version;
+pub use self::format::{MAGIC_LEN, Version, is_snapshot};
 pub use self::functions::{LibrariesError, dump_libraries, restore_libraries};
 pub use self::load::{AuxField, Limits, LoadOptions, Loaded, Loader, Step};
 pub use self::payload::{RestoreOptions, dump, restore};

@@ -5,6 +5,8 @@ use super::{State, names, note_config, rewrite};
 use crate::persist::aof::appender::Appender;
 use crate::persist::aof::manifest::{Kind, Manifest, ManifestError, Names, Part};
 use crate::persist::aof::reader::ReadError;
+use crate::persist::files::plain;
+use crate::persist::rdb;
 use crate::server::loading::{Expired, Failed, Progress, Snapshot, Source};
 use crate::server::state::Server;
 use std::collections::VecDeque;
@@ -116,7 +118,7 @@ impl Load {
             },
         };
         if is_over {
-            self.finish_form(server);
+            self.finish_form(server)?;
         }
         Ok(Progress::More)
     }
@@ -140,8 +142,7 @@ impl Load {
             }
             Form::Snapshot(Box::new(Snapshot::new(server, file, bytes, Expired::Kept)))
         } else {
-            let checks = server.config.aof_checksum;
-            Form::Commands(Box::new(Replay::new(server, Vec::new(), file, 0, checks)))
+            commands(server, file, 0, &part.name)?
         };
         self.current = Some(Current {
             part,
@@ -154,17 +155,13 @@ impl Load {
     }
 
     /// Goes on behind what was read to its end: with the commands behind a snapshot, or the next part.
-    fn finish_form(&mut self, server: &mut Server) {
+    fn finish_form(&mut self, server: &mut Server) -> Result<(), String> {
         let current = self.current.take().expect("a part is being read");
         match current.form {
             Form::Snapshot(snapshot) => {
                 let offset = snapshot.offset();
-                let (rest, file) = snapshot.into_rest();
-                let checks = server.config.aof_checksum;
-                self.current = Some(Current {
-                    form: Form::Commands(Box::new(Replay::new(server, rest, file, offset, checks))),
-                    ..current
-                });
+                let form = commands(server, snapshot.into_file(), offset, &current.part.name)?;
+                self.current = Some(Current { form, ..current });
             }
             Form::Commands(replay) => {
                 replay.finish(server);
@@ -180,6 +177,7 @@ impl Load {
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -205,17 +203,29 @@ impl Source for Load {
     }
 }
 
+/// The commands that a file has from an offset on.
+fn commands(server: &mut Server, file: File, offset: u64, name: &str) -> Result<Form, String> {
+    let checks = server.config.aof_checksum;
+    let replay = Replay::new(server, file, offset, checks).map_err(|e| unreadable(name, &e))?;
+    Ok(Form::Commands(Box::new(replay)))
+}
+
+fn unreadable(name: &str, error: &io::Error) -> String {
+    let why = plain(error);
+    format!("Unrecoverable error reading the append only file {name}: {why}")
+}
+
 fn cannot_open(part: &Part, error: &io::Error) -> String {
-    let (name, why) = (&part.name, super::plain(error));
+    let (name, why) = (&part.name, plain(error));
     format!("Fatal error: can't open the append log file {name} for reading: {why}")
 }
 
 /// Whether a file begins with a snapshot; it stands at its beginning afterwards.
 fn is_snapshot(file: &mut File) -> io::Result<bool> {
     let mut start = Vec::new();
-    file.take(6).read_to_end(&mut start)?;
+    file.take(rdb::MAGIC_LEN as u64).read_to_end(&mut start)?;
     file.rewind()?;
-    Ok(start.starts_with(b"REDIS") || start.starts_with(b"VALKEY"))
+    Ok(rdb::is_snapshot(&start))
 }
 
 /// What becomes of a file that goes bad somewhere: if that is the end of the last one, and may be, the file
@@ -237,10 +247,7 @@ fn end_at_fault(
         }
     };
     match error {
-        ReadError::Io(e) => Err(format!(
-            "Unrecoverable error reading the append only file {name}: {}",
-            super::plain(&e)
-        )),
+        ReadError::Io(e) => Err(unreadable(name, &e)),
         ReadError::BadFormat => Err(format!(
             "Bad file format reading the append only file {name} at offset {at}: make a backup of your AOF file, then use \
              ./redis-check-aof --fix <filename>"
@@ -266,9 +273,8 @@ fn end_at_fault(
             warn!("!!! Warning: short read while loading the AOF file {name}!!!");
             warn!("!!! Truncating the AOF {name} at offset {to} !!!");
             let cut = OpenOptions::new().write(true).open(path);
-            cut.and_then(|file| file.set_len(to)).map_err(|e| {
-                format!("Error truncating the AOF file {name}: {}", super::plain(&e))
-            })?;
+            cut.and_then(|file| file.set_len(to))
+                .map_err(|e| format!("Error truncating the AOF file {name}: {}", plain(&e)))?;
             warn!("AOF {name} loaded anyway because aof-load-truncated is enabled");
             Ok(())
         }
@@ -296,7 +302,7 @@ fn adopt_old_file(server: &mut Server) -> Result<(), String> {
         save_manifest(&server.aof.manifest, &names)?;
     }
     fs::rename(old, names.path(stem)).map_err(|e| {
-        let why = super::plain(&e);
+        let why = plain(&e);
         format!("Error trying to move the old AOF file {stem} into dir {folder}: {why}")
     })?;
     info!(
@@ -328,7 +334,7 @@ pub fn open(server: &mut Server) -> Result<(), String> {
         }
     };
     let appender = Appender::open(&names.path(&name)).map_err(|e| {
-        let why = super::plain(&e);
+        let why = plain(&e);
         format!("Can't open the append-only file {name}: {why}")
     })?;
     if manifest != server.aof.manifest {
@@ -357,7 +363,7 @@ pub fn open(server: &mut Server) -> Result<(), String> {
 /// Creates the folder unless it is there.
 pub(super) fn create_folder(names: &Names) -> Result<(), String> {
     fs::create_dir_all(&names.folder).map_err(|e| {
-        let (folder, why) = (names.folder.display(), super::plain(&e));
+        let (folder, why) = (names.folder.display(), plain(&e));
         format!("Can't open or create append-only dir {folder}: {why}")
     })
 }
@@ -365,7 +371,7 @@ pub(super) fn create_folder(names: &Names) -> Result<(), String> {
 /// Replaces the manifest.
 pub(super) fn save_manifest(manifest: &Manifest, names: &Names) -> Result<(), String> {
     manifest.save(names).map_err(|e| {
-        let (path, why) = (names.manifest(), super::plain(&e));
+        let (path, why) = (names.manifest(), plain(&e));
         format!(
             "Can't write the AOF manifest file {}: {why}",
             path.display()

@@ -6,6 +6,7 @@
 
 use crate::persist::aof::reader::{CommandReader, Item, ReadError};
 use crate::resp::argv::OwnedArgv;
+use crate::resp::error::DB_INDEX_OUT_OF_RANGE;
 use crate::resp::reply::Reply;
 use crate::resp::request::Argv;
 use crate::server::client::Slot;
@@ -15,11 +16,11 @@ use crate::server::gate;
 use crate::server::registry::{CommandId, Resolved};
 use crate::server::state::Server;
 use std::fs::File;
-use std::io::{Chain, Cursor, Read};
+use std::io::{self, Seek, SeekFrom};
 
 /// A file whose commands are being run.
 pub struct Replay {
-    reader: CommandReader<Chain<Cursor<Vec<u8>>, File>>,
+    reader: CommandReader<File>,
     slot: Slot,
     reply: Reply,
     /// The commands of a transaction that has not come to its end.
@@ -38,23 +39,21 @@ pub enum Fault {
 }
 
 impl Replay {
-    /// Runs what lies from `offset` of a file on: bytes that were read from it already, and what it has behind
-    /// them. Where checksums are, they are looked at if `checks` says so.
+    /// Runs what lies from `offset` of a file on. Where checksums are, they are looked at if `checks` says so.
     pub fn new(
         server: &mut Server,
-        read: Vec<u8>,
-        file: File,
+        mut file: File,
         offset: u64,
         checks: bool,
-    ) -> Replay {
-        let source = Cursor::new(read).chain(file);
-        Replay {
-            reader: CommandReader::new(source, offset, checks),
+    ) -> io::Result<Replay> {
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Replay {
+            reader: CommandReader::new(file, offset, checks),
             slot: server.clients.add_internal(),
             reply: Reply::new(),
             transaction: None,
             whole_to: offset,
-        }
+        })
     }
 
     /// Where in the file it stands.
@@ -106,11 +105,11 @@ impl Replay {
             ("exec", Some(_)) => {
                 let queue = self.transaction.take().unwrap_or_default();
                 for (id, argv) in &queue {
-                    run(server, &mut self.reply, self.slot, *id, argv.as_argv());
+                    run(server, &mut self.reply, self.slot, *id, argv.as_argv())?;
                 }
             }
             (_, Some(queue)) => queue.push((id, OwnedArgv::from(argv))),
-            (_, None) => run(server, &mut self.reply, self.slot, id, argv),
+            (_, None) => run(server, &mut self.reply, self.slot, id, argv)?,
         }
         Ok(())
     }
@@ -134,8 +133,32 @@ fn resolve(server: &Server, argv: Argv<'_>) -> Result<(CommandId, &'static Comma
     Err(Fault::Command(text.to_string()))
 }
 
-fn run(server: &mut Server, reply: &mut Reply, slot: Slot, id: CommandId, argv: Argv<'_>) {
+/// Runs a command. What it could not do when it ran first it cannot do now, and that is no fault, unless it is
+/// about a database that there is not: what follows would go to another.
+fn run(
+    server: &mut Server,
+    reply: &mut Reply,
+    slot: Slot,
+    id: CommandId,
+    argv: Argv<'_>,
+) -> Result<(), Fault> {
     const KEPT_MAX: usize = 64 << 10;
-    exec::replay(server, reply, slot, id, argv);
+    let outcome = exec::replay(server, reply, slot, id, argv);
     reply.clear(KEPT_MAX);
+    match outcome {
+        Err(error) if error == DB_INDEX_OUT_OF_RANGE => {
+            Err(Fault::Command(needs_databases(server, argv)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is said of a file of a server that had more databases.
+#[cold]
+fn needs_databases(server: &Server, argv: Argv<'_>) -> String {
+    let words: Vec<_> = argv.iter().map(String::from_utf8_lossy).collect();
+    let (words, count) = (words.join(" "), server.keyspace.count());
+    format!(
+        "'{words}' is about a database that there is not: 'databases' is {count} in the configuration"
+    )
 }

@@ -8,11 +8,12 @@
 //! temporary one until it is there: a base is needed below it.
 
 use super::load::{create_folder, save_manifest};
-use super::{State, flush_wholly, note_config, plain};
+use super::{State, flush_wholly, note_config};
+use crate::base::clock;
 use crate::base::sys::Ended;
 use crate::persist::aof::appender::Appender;
 use crate::persist::aof::dataset;
-use crate::persist::files;
+use crate::persist::files::{self, plain};
 use crate::persist::rdb::SaveError;
 use crate::resp::error::ErrorReply;
 use crate::server::children::{self, Kind, Outcome, Reporter};
@@ -420,14 +421,18 @@ fn install(server: &mut Server, temporary: &Path) -> Result<(), String> {
         info!("Successfully renamed the temporary AOF {what} file {old} into {new}");
         Ok::<(), String>(())
     };
+    let began_us = clock::mono_us();
     rename(temporary, &base_path, "base")?;
+    server.note_latency("aof-rename", clock::mono_us() - began_us);
     let mut increment_path = None;
     if server.aof.state == State::Beginning {
         let path = names.path(&manifest.add_increment(&names));
+        let began_us = clock::mono_us();
         if let Err(reason) = rename(&names.temporary_increment(), &path, "incr") {
             let _ = fs::remove_file(&base_path);
             return Err(reason);
         }
+        server.note_latency("aof-rename", clock::mono_us() - began_us);
         increment_path = Some(path);
     }
     manifest.retire_increments(usize::from(server.aof.state != State::Off));
@@ -439,7 +444,9 @@ fn install(server: &mut Server, temporary: &Path) -> Result<(), String> {
         }
         return Err(reason);
     }
+    let began_us = clock::mono_us();
     let base_bytes = fs::metadata(&base_path).map_or(0, |metadata| metadata.len());
+    server.note_latency("aof-fstat", clock::mono_us() - began_us);
     let aof = &mut server.aof;
     aof.manifest = manifest;
     aof.earlier_bytes = base_bytes;

@@ -10,6 +10,7 @@ use super::kinds::{Mode, Refusal, Special, memory_line};
 use super::quote::quote;
 use super::types::{BufferLimit, Limits, PrimaryAddress, SavePoint, Text, events};
 use crate::base::num;
+use crate::persist::files;
 
 /// `save <seconds> <changes> [<seconds> <changes> ...]`, or `save ""` for no snapshots.
 ///
@@ -225,11 +226,7 @@ const EVENT_CLASSES: [(u8, u32); 15] = [
 
 /// What the operating system says of an error, without the number that the standard library adds.
 pub(super) fn system_error(error: &io::Error) -> Refusal {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => Cow::Owned(text[..end].to_owned()),
-        None => Cow::Owned(text),
-    }
+    Cow::Owned(files::plain(error))
 }
 
 /// An integer as C's `strtoll` takes it, but for blanks before it: a plus sign and leading zeros are allowed.

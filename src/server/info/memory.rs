@@ -45,14 +45,12 @@ pub(super) fn memory(server: &Server, out: &mut Fields) {
     let (ratio, bytes) = memory.fragmentation();
     out.add("mem_fragmentation_ratio", format_args!("{ratio:.2}"));
     out.add("mem_fragmentation_bytes", bytes);
-    out.zeros(&[
-        "mem_not_counted_for_evict",
-        "mem_replication_backlog",
-        "mem_total_replication_buffers",
-    ]);
+    out.add("mem_not_counted_for_evict", server.uncounted_memory());
+    out.zeros(&["mem_replication_backlog", "mem_total_replication_buffers"]);
     out.add("mem_clients_slaves", 0);
     out.add("mem_clients_normal", memory.clients);
-    out.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
+    out.zeros(&["mem_cluster_links"]);
+    out.add("mem_aof_buffer", memory.aof);
     out.add("mem_allocator", alloc::name());
     out.zeros(&[
         "mem_overhead_db_hashtable_rehashing",
