@@ -481,7 +481,8 @@ fn members_that_come_twice_are_refused() {
         }
         payload(kind, 11, &string(pack.as_ref().bytes()))
     };
-    let forms: [&dyn Fn(&[Vec<u8>]) -> Vec<u8>; 4] = [
+    type Form<'a> = &'a dyn Fn(&[Vec<u8>]) -> Vec<u8>;
+    let forms: [Form<'_>; 4] = [
         &set_of,
         &|members| packed(kind::SET_LISTPACK, members, 0),
         &|members| packed(kind::HASH_LISTPACK, members, 1),
