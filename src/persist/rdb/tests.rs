@@ -1,7 +1,9 @@
 //! Snapshots and payloads go out and come back; what was damaged on the way is refused.
 
+use super::format::kind;
 use super::testing::*;
 use super::*;
+use crate::data::listpack::ListpackBuf;
 use crate::keyspace::stream::Stream;
 use crate::keyspace::value::{NewValue, Type};
 use crate::keyspace::{EntryRef, Keyspace};
@@ -457,6 +459,65 @@ fn keys_that_come_twice_are_refused() {
         .expect("a wrong file");
     assert_eq!(error.what, "RDB has duplicated key 'k' in DB 0");
     assert_eq!(error.key.as_deref(), Some(&b"k"[..]));
+}
+
+/// Wherever the second one stands, among few or many, and though it may be an integer as a number once and as a text
+/// once, as other servers may write it.
+#[test]
+fn members_that_come_twice_are_refused() {
+    let set_of = |members: &[Vec<u8>]| {
+        let mut value = vec![0x40, members.len() as u8];
+        for member in members {
+            value.push(member.len() as u8);
+            value.extend(member);
+        }
+        payload(kind::SET, 11, &value)
+    };
+    let packed = |kind: u8, members: &[Vec<u8>], others: usize| {
+        let mut pack = ListpackBuf::new();
+        for (index, member) in members.iter().enumerate() {
+            pack.push_back(member);
+            (0..others).for_each(|_| pack.push_back_int(index as i64));
+        }
+        payload(kind, 11, &string(pack.as_ref().bytes()))
+    };
+    type Form<'a> = &'a dyn Fn(&[Vec<u8>]) -> Vec<u8>;
+    let forms: [Form<'_>; 4] = [
+        &set_of,
+        &|members| packed(kind::SET_LISTPACK, members, 0),
+        &|members| packed(kind::HASH_LISTPACK, members, 1),
+        &|members| packed(kind::ZSET_LISTPACK, members, 1),
+    ];
+    let name = |index: usize| match index % 4 {
+        0 => format!("member {index} of many").into_bytes(),
+        1 => format!("{index}").into_bytes(),
+        2 => format!("m{index}").into_bytes(),
+        _ => format!("x{index:08}").into_bytes(),
+    };
+    for count in [2, 3, 8, 20, 32, 33, 100] {
+        let members: Vec<Vec<u8>> = (0..count).map(name).collect();
+        for form in forms {
+            assert!(restored(&form(&members)).is_ok(), "{count} members");
+            for (first, second) in [
+                (0, 1),
+                (0, count - 1),
+                (count / 2, count - 1),
+                (count - 2, count - 1),
+            ] {
+                let mut members = members.clone();
+                if first != second {
+                    members[second] = members[first].clone();
+                    assert!(
+                        restored(&form(&members)).is_err(),
+                        "{first} and {second} of {count}"
+                    );
+                }
+            }
+        }
+    }
+    // The number 12, and its text.
+    let pack = [&[13, 0, 0, 0, 2, 0, 12, 1, 0x82][..], b"12", &[3, 0xff]].concat();
+    assert!(restored(&payload(kind::SET_LISTPACK, 11, &string(&pack))).is_err());
 }
 
 #[test]
