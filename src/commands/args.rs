@@ -51,6 +51,16 @@ pub fn timeout_us(arg: &[u8], now_ms: i64) -> Result<Option<i64>, ErrorReply> {
     }
 }
 
+/// How long to wait at most, given in milliseconds, in microseconds; 0 is for ever.
+pub fn wait_us(arg: &[u8], now_ms: i64) -> Result<Option<i64>, ErrorReply> {
+    let ms = integer(arg).map_err(|_| error::TIMEOUT_NOT_AN_INTEGER)?;
+    match now_ms.checked_add(ms) {
+        _ if ms < 0 => Err(error::TIMEOUT_NEGATIVE),
+        None => Err(error::TIMEOUT_OUT_OF_RANGE),
+        Some(_) => Ok((ms > 0).then(|| ms.saturating_mul(1000))),
+    }
+}
+
 /// Whether an argument is this word, in any case.
 #[inline]
 pub fn is(arg: &[u8], word: &str) -> bool {

@@ -3,7 +3,7 @@
 use crate::commands::args;
 use crate::keyspace::effects::{AtEnd, Wait};
 use crate::keyspace::value::Type;
-use crate::resp::error::{self, ErrorReply, Outcome};
+use crate::resp::error::{ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::aof;
 use crate::server::command::*;
@@ -40,7 +40,7 @@ pub static COMMANDS: &[Command] = &[
 /// There are no replicas: a wait for some ends with its time.
 fn wait(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     let replicas = args::integer(argv.at(1))?;
-    let timeout_us = timeout_us(argv.at(2))?;
+    let timeout_us = args::wait_us(argv.at(2), cx.server.now_ms())?;
     if replicas <= 0 || !wait_on(cx, timeout_us) {
         cx.reply.int(0);
     }
@@ -50,7 +50,7 @@ fn wait(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 fn waitaof(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
     let local = args::integer_between(argv.at(1), 0, 1)?;
     let replicas = positive(argv.at(2))?;
-    let timeout_us = timeout_us(argv.at(3))?;
+    let timeout_us = args::wait_us(argv.at(3), cx.server.now_ms())?;
     if local > 0 && !cx.server.config.appendonly {
         return Err(
             "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.".into(),
@@ -87,14 +87,5 @@ fn positive(arg: &[u8]) -> Result<i64, ErrorReply> {
     match args::integer(arg)? {
         n if n < 0 => Err("ERR value is out of range, must be positive".into()),
         n => Ok(n),
-    }
-}
-
-/// A timeout in milliseconds; 0 is none.
-fn timeout_us(arg: &[u8]) -> Result<Option<i64>, ErrorReply> {
-    match args::integer_in(arg, i64::MIN..=i64::MAX, error::TIMEOUT_NOT_AN_INTEGER)? {
-        ..0 => Err(error::TIMEOUT_NEGATIVE),
-        0 => Ok(None),
-        ms => Ok(Some(ms.saturating_mul(1000))),
     }
 }

@@ -450,6 +450,11 @@ fn note_durable(server: &mut Server, offset: u64) {
         note_errors(server);
     }
     release(server, offset);
+    look_again(server);
+}
+
+/// Has those look again who wait for what they wrote to be on the disk.
+fn look_again(server: &mut Server) {
     for slot in std::mem::take(&mut server.aof.waiting) {
         blocked::look_again(server, slot);
     }

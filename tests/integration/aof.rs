@@ -426,6 +426,18 @@ fn a_client_can_wait_for_the_disk() {
     assert_eq!(render(&client.run("WAITAOF 1 0 50")), "[0, 0]");
     run_all(&mut client, &["MULTI", "WAITAOF 1 0 0"]);
     assert_eq!(render(&client.run("EXEC")), "[[0, 0]]");
+    // A file that is begun anew is waited for too.
+    run_all(
+        &mut client,
+        &[
+            "CONFIG SET appendfsync everysec appendonly no",
+            "CONFIG SET appendonly yes",
+            "SET a 3",
+        ],
+    );
+    let began = Instant::now();
+    assert_eq!(render(&client.run("WAITAOF 1 0 9000")), "[1, 0]");
+    assert!(began.elapsed() < Duration::from_secs(5));
 }
 
 /// Under `always` those who write wait for the disk, and the latency monitor says how long.

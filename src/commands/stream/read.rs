@@ -3,7 +3,7 @@
 use super::group::note_new_consumer;
 use super::ids;
 use super::show::{Propagated, no_key_or_group, reply_entries, reply_entry, stream_at};
-use crate::commands::args::{integer, is};
+use crate::commands::args::{integer, is, wait_us};
 use crate::data::stream::{ConsumerId, Entry, Group, Log, Stream, StreamId};
 use crate::keyspace::db::Key;
 use crate::keyspace::effects::{AtEnd, Wait};
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         while let Some(arg) = argv.get(at) {
             let left = argv.len() - at - 1;
             if left > 0 && is(arg, "BLOCK") {
-                reader.block = Some(timeout_us(argv.at(at + 1), now_ms)?);
+                reader.block = Some(wait_us(argv.at(at + 1), now_ms)?);
                 at += 1;
             } else if left > 0 && is(arg, "COUNT") {
                 // None is given: all.
@@ -444,16 +444,6 @@ fn group_start(arg: &[u8]) -> Result<From, ErrorReply> {
             StreamId::MAX => From::New,
             id => From::After(id),
         }),
-    }
-}
-
-/// The microseconds of a timeout in milliseconds; none if it is 0, for ever.
-fn timeout_us(arg: &[u8], now_ms: i64) -> Result<Option<i64>, ErrorReply> {
-    let ms = integer(arg).map_err(|_| error::TIMEOUT_NOT_AN_INTEGER)?;
-    match now_ms.checked_add(ms) {
-        _ if ms < 0 => Err(error::TIMEOUT_NEGATIVE),
-        None => Err(error::TIMEOUT_OUT_OF_RANGE),
-        Some(_) => Ok((ms > 0).then(|| ms.saturating_mul(1000))),
     }
 }
 

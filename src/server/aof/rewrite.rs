@@ -456,6 +456,8 @@ fn install(server: &mut Server, temporary: &Path) -> Result<(), String> {
     }
     aof.rewrites.base_bytes = aof.bytes();
     remove_history(server);
+    // What was written before there was a base is safe from now on.
+    super::look_again(server);
     Ok(())
 }
 
