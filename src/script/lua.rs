@@ -403,12 +403,12 @@ unsafe fn trim(inner: *mut Inner) {
 /// Called between instructions, every so many: the script may have to end, or to let others in between.
 unsafe extern "C-unwind" fn hook(state: *mut lua_State, _: *mut lua_Debug) {
     let inner = Inner::of(state);
+    let elapsed = (*inner).hooked.map(|before| before.elapsed());
     if is_to_end(inner) {
         raise_killed(state);
     }
-    let now = Instant::now();
-    let before = (*inner).hooked.replace(now);
-    let elapsed_us = before.map_or(HOOK_TIME_US, |before| (now - before).as_micros() as u64);
+    (*inner).hooked = Some(Instant::now());
+    let elapsed_us = elapsed.map_or(HOOK_TIME_US, |elapsed| elapsed.as_micros() as u64);
     let instructions = (*inner).hook_instructions as u64;
     let next = instructions * HOOK_TIME_US / elapsed_us.max(HOOK_TIME_US / 2);
     (*inner).hook_instructions = next.clamp(10, HOOK_MAX as u64) as c_int;
