@@ -44,7 +44,12 @@
 use crate::base::hash::Hasher;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error, realloc};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::ptr::NonNull;
+
+mod dues;
+use dues::Dues;
+pub use dues::GROUP;
 
 /// What the table stores: a pointer to something that knows its hash.
 pub trait Handle: Copy {
@@ -188,6 +193,7 @@ pub struct Table<H> {
     len: usize,
     /// Buckets beyond the first of their chain.
     links: usize,
+    dues: Dues,
     hasher: Hasher,
     handles: PhantomData<H>,
 }
@@ -205,6 +211,7 @@ impl<H: Handle> Table<H> {
             mask: 0,
             len: 0,
             links: 0,
+            dues: Dues::default(),
             hasher,
             handles: PhantomData,
         }
@@ -235,6 +242,7 @@ impl<H: Handle> Table<H> {
     pub fn bytes(&self) -> usize {
         (self.capacity() + self.links) * size_of::<Bucket>()
             + self.segments.capacity() * size_of::<usize>()
+            + self.dues.bytes()
     }
 
     /// The hash function's key.
@@ -357,12 +365,34 @@ impl<H: Handle> Table<H> {
         }
     }
 
-    /// Says that the chain of `hash` holds a volatile entry.
+    /// Says that the chain of `hash` holds a volatile entry, which is due at a time.
     #[inline]
-    pub fn mark_volatile(&mut self, hash: u64) {
-        let bucket = self.bucket(self.index(hash)).as_ptr();
+    pub fn mark_volatile(&mut self, hash: u64, due: i64) {
+        let index = self.index(hash);
         // SAFETY: a live bucket, borrowed exclusively through `self`.
-        unsafe { (*bucket).meta |= VOLATILE };
+        unsafe { (*self.bucket(index).as_ptr()).meta |= VOLATILE };
+        self.dues.lower(index, due);
+    }
+
+    /// The first group of [`GROUP`] buckets, from group `from` on, where an entry may be due by `now`.
+    pub fn next_due(&self, from: usize, now: i64) -> Option<usize> {
+        self.dues.next(from, now)
+    }
+
+    /// Says when the first volatile entry of a group is due, all of which were visited.
+    pub fn set_due(&mut self, group: usize, due: Option<i64>) {
+        self.dues.set(group, due);
+    }
+
+    /// Asks the processor for the beginnings of the entries that [`Table::visit_volatile`] would show.
+    pub fn prefetch_volatile(&self, indexes: Range<usize>) {
+        for index in indexes {
+            // SAFETY: a live bucket, and nothing writes while `self` is borrowed.
+            let bucket = unsafe { self.bucket(index).as_ref() };
+            if bucket.meta & VOLATILE != 0 {
+                (0..bucket.count()).for_each(|slot| prefetch(bucket.pointer(slot)));
+            }
+        }
     }
 
     /// Calls `visit` with every entry of the chain at `index`, if it may hold volatile ones. `visit`
@@ -575,6 +605,7 @@ impl<H: Handle> Table<H> {
                 // SAFETY: a live bucket, borrowed exclusively through `self`.
                 unsafe { (*self.bucket(index).as_ptr()).meta |= VOLATILE };
             }
+            self.dues.hand_on(from, to);
         }
         old.more.clear();
     }
@@ -591,7 +622,9 @@ impl<H: Handle> Table<H> {
         if old.volatile {
             // SAFETY: a live bucket, borrowed exclusively through `self`.
             unsafe { (*self.bucket(to).as_ptr()).meta |= VOLATILE };
+            self.dues.hand_on(last, to);
         }
+        self.dues.cut(last);
     }
 
     /// Empties a chain down to its bare first bucket and returns what it held.

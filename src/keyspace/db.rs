@@ -40,8 +40,9 @@ pub struct Db {
     /// The hashes with volatile fields, by the time of the first one: each such hash of the table
     /// exactly once.
     field_expiries: BTreeSet<(i64, Box<[u8]>)>,
-    /// Where the expire cycle goes on.
+    /// The groups of buckets at which the expire cycle goes on, looking for what is due and taking samples.
     pub(super) expire_cursor: usize,
+    pub(super) sample_cursor: usize,
     /// A running average of the time to live of volatile keys, in milliseconds, as INFO reports it.
     pub avg_ttl_ms: i64,
 }
@@ -55,6 +56,7 @@ impl Db {
             streams: 0,
             field_expiries: BTreeSet::new(),
             expire_cursor: 0,
+            sample_cursor: 0,
             avg_ttl_ms: 0,
         }
     }
@@ -140,10 +142,7 @@ impl Db {
         debug_assert!(self.find(key).is_none());
         let entry = Entry::new(key.bytes, value, expiry, access);
         let place = self.table.insert(key.hash, entry);
-        if expiry.is_some() {
-            self.volatile += 1;
-            self.table.mark_volatile(key.hash);
-        }
+        self.count_volatile(key, None, expiry);
         self.note_field_expiry(key.bytes, None, entry.next_field_expiry());
         self.streams += usize::from(entry.is_stream());
         place
@@ -169,6 +168,7 @@ impl Db {
         if was.is_some() == expiry.is_some() && old.overwrite(&value) {
             if let Some(at) = expiry {
                 old.set_expiry(at);
+                self.count_volatile(key, was, expiry);
             }
             return;
         }
@@ -179,7 +179,7 @@ impl Db {
         self.streams += usize::from(new.is_stream());
         self.streams -= usize::from(old.is_stream());
         disposal.dispose(old);
-        self.count_volatile(key, was.is_some(), expiry.is_some());
+        self.count_volatile(key, was, expiry);
     }
 
     /// Changes or removes the expiry of a key.
@@ -192,9 +192,9 @@ impl Db {
             _ => {
                 let entry = entry.with_expiry(expiry);
                 self.table.replace(place, entry);
-                self.count_volatile(key, was.is_some(), expiry.is_some());
             }
         }
+        self.count_volatile(key, was, expiry);
     }
 
     /// Takes a key out, and disposes of what it held.
@@ -345,6 +345,16 @@ impl Db {
         })
     }
 
+    /// The first group of buckets from this one on where a key may have expired.
+    pub(super) fn next_due(&self, group: usize, now_ms: i64) -> Option<usize> {
+        self.table.next_due(group, now_ms)
+    }
+
+    /// Says when the first key of a group expires, all of whose volatile keys were looked at.
+    pub(super) fn set_due(&mut self, group: usize, at_ms: Option<i64>) {
+        self.table.set_due(group, at_ms);
+    }
+
     /// Makes room for this many further keys.
     pub fn reserve(&mut self, extra: usize) {
         self.table.reserve(extra);
@@ -363,7 +373,7 @@ impl Db {
     fn attach(&mut self, key: Key<'_>, entry: Entry) {
         debug_assert!(self.find(key).is_none());
         self.table.insert(key.hash, entry);
-        self.count_volatile(key, false, entry.expiry().is_some());
+        self.count_volatile(key, None, entry.expiry());
         self.note_field_expiry(key.bytes, None, entry.next_field_expiry());
         self.streams += usize::from(entry.is_stream());
     }
@@ -387,12 +397,15 @@ impl Db {
         }
     }
 
-    fn count_volatile(&mut self, key: Key<'_>, was: bool, is: bool) {
-        if is && !was {
-            self.volatile += 1;
-            self.table.mark_volatile(key.hash);
-        } else if was && !is {
-            self.volatile -= 1;
+    /// Takes note of a key's expiry before and after a change.
+    #[inline]
+    fn count_volatile(&mut self, key: Key<'_>, was: Option<i64>, is: Option<i64>) {
+        self.volatile -= usize::from(was.is_some());
+        self.volatile += usize::from(is.is_some());
+        if let Some(at) = is
+            && was != is
+        {
+            self.table.mark_volatile(key.hash, at);
         }
     }
 }

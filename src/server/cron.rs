@@ -1,7 +1,8 @@
 //! What happens by the clock: sampling, expiry, idle clients, the end of pauses, signals.
 
 use crate::base::{alloc, clock, sys};
-use crate::keyspace::expire;
+use crate::keyspace::Db;
+use crate::keyspace::expire::{self, Found};
 use crate::server::aof;
 use crate::server::blocked;
 use crate::server::children;
@@ -151,51 +152,60 @@ fn expire_fields(server: &mut Server) {
 
 /// Deletes expired keys for a bounded share of the time between two runs.
 fn expire_cycle(server: &mut Server) {
-    const BUCKETS: usize = 64;
     let budget_us = expire_budget_us(server);
     let began = clock::mono_us();
-    let (mut sampled, mut expired) = (0u64, 0u64);
-    for index in 0..server.keyspace.count() {
-        let (mut ttl_sum, mut ttl_count) = (0i64, 0i64);
-        loop {
-            let now_ms = server.now_ms();
-            let found = expire::step(server.keyspace.db_mut(index), now_ms, BUCKETS, 512);
-            sampled += found.sampled;
-            expired += found.expired.len() as u64;
-            ttl_sum += found.ttl_sum_ms / 64;
-            ttl_count += found.sampled as i64 - found.expired.len() as i64;
-            for key in &found.expired {
-                delete_expired(server, index, key, now_ms);
-            }
-            let late = (clock::mono_us() - began) > budget_us;
-            if late {
-                server.stats.expire_cycles_cut_short += 1;
-            }
-            if late || found.wrapped {
-                break;
+    let now_ms = server.now_ms();
+    let (mut sampled, mut stale) = (0, 0);
+    let mut is_late = false;
+    let count = server.keyspace.count();
+    let first = server.expire_db;
+    for index in (first..count).chain(0..first) {
+        while !is_late && let Some(found) = expire::step(server.keyspace.db_mut(index), now_ms) {
+            delete_all_expired(server, index, &found, now_ms);
+            is_late = clock::mono_us() - began > budget_us;
+            if is_late {
+                // Others have their turn first in the next run.
+                server.expire_db = (index + 1) % count;
             }
         }
-        if ttl_count > 0 {
-            let average = ttl_sum / ttl_count * 64;
-            let db = server.keyspace.db_mut(index);
-            db.avg_ttl_ms = if db.avg_ttl_ms == 0 {
-                average
-            } else {
-                db.avg_ttl_ms / 50 * 49 + average / 50
-            };
-        }
-        if (clock::mono_us() - began) > budget_us {
-            break;
-        }
+        let found = expire::sample(server.keyspace.db_mut(index), now_ms);
+        delete_all_expired(server, index, &found, now_ms);
+        note_average_ttl(server.keyspace.db_mut(index), &found);
+        sampled += found.sampled;
+        stale += found.expired.len();
+    }
+    if is_late {
+        server.stats.expire_cycles_cut_short += 1;
     }
     if sampled > 0 {
-        let percent = expired as f64 * 100.0 / sampled as f64;
+        let percent = stale as f64 * 100.0 / sampled as f64;
         server.stats.expired_stale_percent =
             percent * 0.05 + server.stats.expired_stale_percent * 0.95;
     }
     let took_us = clock::mono_us() - began;
     server.stats.expire_cycle_us += took_us;
     server.note_latency("expire-cycle", took_us);
+}
+
+/// Brings the average time to live up to date by a sample of the keys.
+fn note_average_ttl(db: &mut Db, sample: &Found) {
+    let count = sample.sampled as i64 - sample.expired.len() as i64;
+    if db.volatile() == 0 {
+        db.avg_ttl_ms = 0;
+    } else if count > 0 {
+        let average = sample.ttl_sum_ms / count;
+        db.avg_ttl_ms = if db.avg_ttl_ms == 0 {
+            average
+        } else {
+            db.avg_ttl_ms / 50 * 49 + average / 50
+        };
+    }
+}
+
+fn delete_all_expired(server: &mut Server, db: usize, found: &Found, now_ms: i64) {
+    for key in &found.expired {
+        delete_expired(server, db, key, now_ms);
+    }
 }
 
 fn delete_expired(server: &mut Server, db: usize, key: &[u8], now_ms: i64) {

@@ -161,6 +161,8 @@ pub struct Server {
     pub attack_logged_ms: i64,
     /// The client that was last looked after by the clock.
     pub upkeep_slot: Slot,
+    /// The database with which the next expire cycle begins.
+    pub expire_db: usize,
     /// The same for what a crash report shows of INFO.
     pub info_kept_ms: i64,
     /// When freed memory was last given back to the system.
@@ -252,6 +254,7 @@ impl Server {
             sampled_ms: 0,
             attack_logged_ms: 0,
             upkeep_slot: 0,
+            expire_db: 0,
             info_kept_ms: 0,
             decayed_ms: 0,
             zone_read_ms: 0,

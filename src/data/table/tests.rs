@@ -198,7 +198,7 @@ fn a_chain_forgets_that_it_was_volatile() {
     table.insert(1);
     let hash = hash(table.0.hasher(), 1);
     assert!(!table.0.visit_volatile(0, |_| true));
-    table.0.mark_volatile(hash);
+    table.0.mark_volatile(hash, 5);
     assert!(table.0.visit_volatile(0, |_| true));
     (2..1000).for_each(|v| table.insert(v));
     let marked = (0..table.0.buckets())
