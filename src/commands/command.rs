@@ -168,7 +168,7 @@ fn words<'a>(reply: &mut Reply, words: impl Iterator<Item = &'a str>) {
 /// The ten elements of COMMAND INFO.
 fn describe(reply: &mut Reply, registry: &Registry, registered: &Registered) {
     let command = registered.command;
-    let (first, last, step) = registered.range;
+    let (first, last, step) = registered.command.legacy_range();
     reply.array(10);
     reply.bulk(registered.full_name.as_bytes());
     reply.int(command.arity.into());

@@ -1,7 +1,9 @@
 //! The table of commands, tested as data.
 
 use super::FAMILIES;
+use crate::resp::request::OwnedArgv;
 use crate::server::command::*;
+use crate::server::registry::Registry;
 use crate::server::usage::{self, Argument, Kind};
 use std::collections::BTreeSet;
 
@@ -139,4 +141,29 @@ fn flags_agree() {
             _ => None,
         }
     });
+}
+
+#[test]
+fn keys_are_found_at_a_glance() {
+    let registry = Registry::new(FAMILIES);
+    let check = |words: &str, expected: &[usize]| {
+        let words: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
+        let argv = OwnedArgv::from_slices(&words);
+        let argv = argv.as_argv();
+        let id = registry.lookup(words[0]).expect("a command");
+        let keys = registry.get(id).keys;
+        let found: Vec<usize> = (keys.first..keys.end(argv)).step_by(keys.step).collect();
+        assert_eq!(found, expected, "{argv:?}");
+    };
+    check("get k", &[1]);
+    check("get", &[]);
+    check("mset a 1 b 2", &[1, 3]);
+    check("blpop a b 0", &[1, 2]);
+    check("eval s 1 k a", &[3]);
+    check("fcall f 2 k l a", &[3, 4]);
+    check("evalsha s 12 k", &[3]);
+    check("eval s -1 k", &[]);
+    check("eval s 123 k", &[]);
+    check("zunionstore d 2 a b", &[1]);
+    check("zunion 2 a b weights 1 2", &[2, 3]);
 }

@@ -190,16 +190,11 @@ impl Batch {
         if let Resolved::Found(id) = resolved {
             let registered = server.commands.get(id);
             self.runs_scripts |= registered.runs_scripts;
-            let (first, last, step) = registered.range;
-            if first > 0 && (first as usize) < argv.len() {
-                let end = if last < 0 {
-                    argv.len() as i32 + last
-                } else {
-                    last.min(argv.len() as i32 - 1)
-                };
-                let keys = (first..=end).step_by(step.max(1) as usize).take(HASHES_MAX);
-                for index in keys {
-                    let hash = server.keyspace.hasher().hash(argv.at(index as usize));
+            let keys = registered.keys;
+            if keys.first > 0 {
+                let indexes = (keys.first..keys.end(argv)).step_by(keys.step);
+                for index in indexes.take(HASHES_MAX) {
+                    let hash = server.keyspace.hasher().hash(argv.at(index));
                     self.hashes.push(hash);
                 }
             }
@@ -251,10 +246,10 @@ impl Batch {
             let hashes = &self.hashes[frame.hashes.0 as usize..frame.hashes.1 as usize];
             let known = match frame.resolved {
                 Resolved::Found(id) if !hashes.is_empty() => {
-                    let (first, _, step) = server.commands.get(id).range;
+                    let keys = server.commands.get(id).keys;
                     KeyHashes {
-                        first: first as usize,
-                        step: step as usize,
+                        first: keys.first,
+                        step: keys.step,
                         hashes,
                     }
                 }

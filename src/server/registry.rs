@@ -1,6 +1,7 @@
 //! The commands of a running server: lookup by name, renames, and what is counted for each.
 
-use crate::server::command::{Command, Container, RUNS_SCRIPTS};
+use crate::resp::request::Argv;
+use crate::server::command::{Begin, Command, Container, Find, RUNS_SCRIPTS};
 use crate::server::histogram::Histogram;
 
 /// A command's number in the registry.
@@ -29,14 +30,80 @@ pub struct Registered {
     pub parent: Option<CommandId>,
     /// `get`, or `config|get`.
     pub full_name: String,
-    /// The first key argument, the last (negative: from the end) and the step; 0 if it has none.
-    pub range: (i32, i32, i32),
+    /// Where its keys are.
+    pub keys: KeyArguments,
     /// Whether it runs scripts, or may.
     pub runs_scripts: bool,
     /// The numbers of its subcommands.
     pub subcommands: Vec<CommandId>,
     /// What is counted for it.
     pub stats: CommandStats,
+}
+
+/// Where keys are among a command's arguments, as far as that shows at a glance: it is asked ahead of the request,
+/// to fetch what they lead to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyArguments {
+    /// The first one; 0 if none is known.
+    pub first: usize,
+    /// From one to the next.
+    pub step: usize,
+    end: KeysEnd,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum KeysEnd {
+    /// With this argument, counted from the end if it is negative.
+    At(i32),
+    /// After as many as this argument says.
+    Counted(usize),
+}
+
+impl KeyArguments {
+    fn of(command: &Command) -> KeyArguments {
+        let (first, last, step) = command.legacy_range();
+        let range = KeyArguments {
+            first: first as usize,
+            step: step.max(1) as usize,
+            end: KeysEnd::At(last),
+        };
+        if first > 0 {
+            return range;
+        }
+        let counted = command
+            .keys
+            .iter()
+            .find_map(|spec| match (spec.begin, spec.find) {
+                (Begin::Index(at), Find::KeyNum { index, first, step }) => Some(KeyArguments {
+                    first: (at + first) as usize,
+                    step: step.max(1) as usize,
+                    end: KeysEnd::Counted((at + index) as usize),
+                }),
+                _ => None,
+            });
+        counted.unwrap_or(range)
+    }
+
+    /// The argument behind the last one.
+    #[inline]
+    pub fn end(&self, argv: Argv<'_>) -> usize {
+        let last = match self.end {
+            KeysEnd::At(last) if last < 0 => argv.len() as i32 + last,
+            KeysEnd::At(last) => last,
+            KeysEnd::Counted(index) => {
+                // Two digits are enough for what is worth fetching.
+                let count = match argv.get(index) {
+                    Some(&[ones @ b'0'..=b'9']) => ones - b'0',
+                    Some(&[tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => {
+                        (tens - b'0') * 10 + (ones - b'0')
+                    }
+                    _ => 0,
+                };
+                return argv.len().min(self.first + usize::from(count) * self.step);
+            }
+        };
+        argv.len().min((last + 1).max(0) as usize)
+    }
 }
 
 /// The table of commands.
@@ -102,7 +169,7 @@ impl Registry {
             command,
             parent,
             full_name,
-            range: command.legacy_range(),
+            keys: KeyArguments::of(command),
             // DEBUG LOADAOF runs all that a file has.
             runs_scripts: command.flags & RUNS_SCRIPTS != 0 || command.name == "debug",
             subcommands: Vec::new(),
