@@ -198,7 +198,9 @@ fn serve(
     if loading::begin_at_start(server).is_err() {
         return Ok(Shutdown::NothingLoaded);
     }
-    Ok(event_loop.run())
+    let ended = event_loop.run();
+    event_loop.server_mut().keyspace.abandon();
+    Ok(ended)
 }
 
 /// Limits and habits of the process that the configuration wants otherwise.

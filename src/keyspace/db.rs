@@ -648,6 +648,12 @@ impl Keyspace {
         count
     }
 
+    /// Gives all databases up without freeing what they hold: the process ends, and the system takes its memory
+    /// back at once where this would walk through every entry.
+    pub fn abandon(&mut self) {
+        self.dbs.drain(..).for_each(std::mem::forget);
+    }
+
     /// Frees a database here, but for the collections that are so big that this would be felt.
     fn free_all(&mut self, mut db: Db) {
         let table = std::mem::replace(&mut db.table, Table::new(self.hasher));

@@ -25,6 +25,7 @@ use crate::server::client::{Closing, Slot};
 use crate::server::client_eviction;
 use crate::server::config::Config;
 use crate::server::cron;
+use crate::server::expire_cycle;
 use crate::server::limits;
 use crate::server::loading;
 use crate::server::scripting::PumpFn;
@@ -179,6 +180,7 @@ impl EventLoop {
                 cron_at_ms = self.server.now_ms() + cron::run(&mut self.server);
                 self.trim_buffers();
             }
+            expire_cycle::go_on(&mut self.server);
             tracking::broadcast(&mut self.server);
             aof::flush(&mut self.server);
             self.deliver();
@@ -214,13 +216,13 @@ impl EventLoop {
             return Duration::ZERO;
         }
         let cron = Duration::from_millis((cron_at_ms - self.server.now_ms()).max(0) as u64);
-        match self.server.blocked.next_deadline_us() {
-            Some(deadline_us) => {
-                let left_us = (deadline_us - self.server.now_us()).max(0) as u64;
-                cron.min(Duration::from_micros(left_us))
-            }
-            None => cron,
-        }
+        let wait = self.server.blocked.next_deadline_us();
+        let expiry = self.server.expire_cycle.resumes_us();
+        [wait, expiry]
+            .into_iter()
+            .flatten()
+            .map(|at_us| Duration::from_micros((at_us - self.server.now_us()).max(0) as u64))
+            .fold(cron, Duration::min)
     }
 
     fn has_work(&self) -> bool {

@@ -100,6 +100,8 @@ pub struct DataCx<'a> {
     pub access: AccessClock,
     /// Whether keys are used without leaving a mark (CLIENT NO-TOUCH).
     pub no_touch: bool,
+    /// Whether a child process shares the memory: a mark on a key that is only read would have its page copied.
+    pub shares_memory: bool,
     /// Whether expired keys are deleted when they are met; if not, they are only overlooked.
     pub delete_expired: bool,
     /// Key hashes that are known already.
@@ -231,7 +233,7 @@ impl DataCx<'_> {
     /// Marks a key as used now.
     #[inline]
     pub fn touch(&mut self, place: Place) {
-        if self.no_touch {
+        if self.no_touch || self.shares_memory {
             return;
         }
         let access = if self.access.lfu {

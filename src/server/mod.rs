@@ -16,6 +16,7 @@ pub mod crash;
 pub mod cron;
 pub mod cx;
 pub mod exec;
+pub mod expire_cycle;
 pub mod functions;
 pub mod gate;
 pub mod histogram;

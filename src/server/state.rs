@@ -15,6 +15,7 @@ use crate::server::client_info;
 use crate::server::command::Command;
 use crate::server::config::Config;
 use crate::server::cx::{AccessClock, DataCx, KeyHashes};
+use crate::server::expire_cycle::ExpireCycle;
 use crate::server::functions::Functions;
 use crate::server::gate;
 use crate::server::latency::LatencyMonitor;
@@ -161,8 +162,8 @@ pub struct Server {
     pub attack_logged_ms: i64,
     /// The client that was last looked after by the clock.
     pub upkeep_slot: Slot,
-    /// The database with which the next expire cycle begins.
-    pub expire_db: usize,
+    /// How far active expiry is.
+    pub expire_cycle: ExpireCycle,
     /// The same for what a crash report shows of INFO.
     pub info_kept_ms: i64,
     /// When freed memory was last given back to the system.
@@ -254,7 +255,7 @@ impl Server {
             sampled_ms: 0,
             attack_logged_ms: 0,
             upkeep_slot: 0,
-            expire_db: 0,
+            expire_cycle: ExpireCycle::default(),
             info_kept_ms: 0,
             decayed_ms: 0,
             zone_read_ms: 0,
@@ -350,6 +351,11 @@ impl Server {
         self.advance_time();
     }
 
+    /// Whether the data set does not change by the clock: a pause is in force, or it is being loaded.
+    pub fn is_at_rest(&self) -> bool {
+        self.unusual & (gate::unusual::PAUSED | gate::unusual::LOADING) != 0
+    }
+
     /// What used keys' access clocks are set to now.
     pub fn access_clock(&self) -> AccessClock {
         self.time.access
@@ -367,6 +373,7 @@ impl Server {
         DataCx {
             db_index: client.db,
             no_touch: client.no_touch,
+            shares_memory: self.children.is_any(),
             keyspace: &mut self.keyspace,
             reply,
             effects: &mut self.effects,

@@ -178,6 +178,29 @@ fn a_cancelled_snapshot_is_no_failure() {
     assert_eq!(temporary_files(server.folder()), [""; 0]);
 }
 
+/// A mark on what is only read would have the page copied that it lies in: the memory of a server whose clients
+/// read much would double during a snapshot.
+#[test]
+fn reads_leave_no_mark_while_a_child_shares_the_memory() {
+    let server = start(&["--maxmemory-policy", "allkeys-lfu", "--lfu-log-factor", "0"]);
+    let mut client = server.connect();
+    client.run("SET key value");
+    let frequency = |client: &mut Client| client.run("OBJECT FREQ key");
+    let Value::Integer(at_first) = frequency(&mut client) else {
+        panic!("no counter")
+    };
+    client.run("CONFIG SET rdb-key-save-delay 1000000");
+    client.run("BGSAVE");
+    for words in ["GET key", "TOUCH key", "EXISTS key"] {
+        client.run(words);
+    }
+    assert_eq!(frequency(&mut client), Value::Integer(at_first));
+    client.run("BGSAVE CANCEL");
+    wait_until_saved(&server);
+    client.run("GET key");
+    assert_eq!(frequency(&mut client), Value::Integer(at_first + 1));
+}
+
 #[test]
 fn a_child_gives_up_when_its_server_has_died() {
     if !is_ours() {
