@@ -282,6 +282,32 @@ fn replace(path: &Path, from: &[u8], to: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
+/// A length that is wrong takes what follows for its own, up to the end of the file: that is no file that was cut
+/// off, and cutting it there would lose what was acknowledged after.
+#[test]
+fn a_length_that_swallows_the_rest_is_no_truncation() {
+    if !is_ours() {
+        return;
+    }
+    let args = ["--appendfsync", "always"];
+    let mut server = start(&args);
+    let mut client = server.connect();
+    run_all(&mut client, &["SET a 1", "SET b hello", "SET c 3"]);
+    server.kill();
+    let path = increment(&server);
+    replace(&path, b"$5\r\nhello", b"$900\r\nhello");
+    let damaged = fs::read(&path).unwrap();
+    let (status, log) = server.fail_to_start_again(&[&ON, &args[..]].concat());
+    assert_eq!(status.code(), Some(1));
+    assert!(log.contains("the file is damaged, not cut off"), "{log}");
+    assert_eq!(fs::read(&path).unwrap(), damaged);
+    let (_, report) = check_aof(&path, &["--fix"]);
+    assert!(report.contains("Successfully truncated AOF"), "{report}");
+    let server = server.start_again(&[&ON, &args[..]].concat());
+    assert_eq!(server.connect().run("GET a").text(), "1");
+    assert_eq!(server.connect().run("GET b"), Value::Null);
+}
+
 /// Checks a file as `--check-aof` does, and agrees to everything; gives whether it is good, and the report.
 fn check_aof(path: &Path, args: &[&str]) -> (bool, String) {
     let mut command = Command::new(program());

@@ -21,6 +21,8 @@ pub enum Annotation {
     },
     /// What should be a time, and is none.
     BadTime,
+    /// What should be a checksum, and is none.
+    BadChecksum,
     /// Something that we do not know.
     Other,
 }
@@ -39,6 +41,7 @@ impl Annotation {
             (Some(seconds), _) => Annotation::Time(seconds),
             _ if line.starts_with(b"#TS:") => Annotation::BadTime,
             (_, Some((len, crc))) => Annotation::Checksum { len, crc },
+            _ if line.starts_with(b"#CRC:") => Annotation::BadChecksum,
             _ => Annotation::Other,
         }
     }
@@ -84,7 +87,10 @@ mod tests {
         );
         check("#TS:", Annotation::BadTime);
         check("#TS:1x", Annotation::BadTime);
-        for other in ["#", "#TS", "#CRC:9", "#CRC:x:0", "#CRC:1:g", "#\u{e9}"] {
+        for bad in ["#CRC:9", "#CRC:x:0", "#CRC:1:g", "#CRC::"] {
+            check(bad, Annotation::BadChecksum);
+        }
+        for other in ["#", "#TS", "#CRC", "#crc:1:0", "#\u{e9}"] {
             check(other, Annotation::Other);
         }
         let mut line = Vec::new();

@@ -13,4 +13,5 @@ pub mod check;
 pub mod dataset;
 pub mod manifest;
 pub mod reader;
+pub mod seals;
 pub mod syncer;

@@ -104,16 +104,24 @@ impl<R: Read + Seek> CommandReader<R> {
             self.border = self.items.held_from();
             self.borders.push(self.border);
         }
-        if let Item::Annotation(Annotation::Checksum { len, crc }) = item {
-            if let Err(error) = self.check(len, crc) {
-                self.items.step_back();
-                return Err(error);
-            }
-            self.sealed_to = self.items.offset();
-            self.borders.clear();
-            self.items.begin_sum();
+        let checked = match item {
+            Item::Annotation(Annotation::Checksum { len, crc }) => self.check(len, crc),
+            Item::Annotation(Annotation::BadChecksum) => Err(ReadError::BadFormat),
+            _ => return Ok(item),
+        };
+        if let Err(error) = checked {
+            self.items.step_back();
+            return Err(error);
         }
+        self.sealed_to = self.items.offset();
+        self.borders.clear();
+        self.items.begin_sum();
         Ok(item)
+    }
+
+    /// Where the last checksum ends that was right, or reading began.
+    pub fn sealed_to(&self) -> u64 {
+        self.sealed_to
     }
 
     /// Compares the checksum that was found last with the so many bytes before it.

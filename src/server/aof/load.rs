@@ -5,6 +5,7 @@ use super::{State, names, note_config, rewrite};
 use crate::persist::aof::appender::Appender;
 use crate::persist::aof::manifest::{Kind, Manifest, ManifestError, Names, Part};
 use crate::persist::aof::reader::ReadError;
+use crate::persist::aof::seals;
 use crate::persist::files::plain;
 use crate::persist::rdb;
 use crate::server::loading::{Expired, Failed, Progress, Snapshot, Source};
@@ -265,6 +266,11 @@ fn end_at_fault(
         ReadError::Truncated if !is_last => Err(format!(
             "Fatal error: the truncated file {name} is not the last file"
         )),
+        ReadError::Truncated if is_swallowed(server, path, replay, at) => Err(format!(
+            "Bad file format reading the append only file {name} at offset {at}: what is read there as one command has \
+             checksums of others in it, so the file is damaged, not cut off. Make a backup of your AOF file, then use \
+             ./redis-check-aof --fix <filename>"
+        )),
         ReadError::Truncated => {
             let to = replay.whole_to();
             if replay.is_in_transaction() {
@@ -279,6 +285,15 @@ fn end_at_fault(
             Ok(())
         }
     }
+}
+
+/// Whether the end of the file was reached because a damaged length takes all that follows for its own: cutting
+/// it off would lose what is whole. In doubt, as if the file cannot be looked at, it is so.
+fn is_swallowed(server: &Server, path: &Path, replay: &Replay, at: u64) -> bool {
+    server.config.aof_checksum
+        && File::open(path)
+            .and_then(|file| seals::go_on_behind(&file, replay.sealed_to(), at))
+            .unwrap_or(true)
 }
 
 /// Makes the single file of versions before 7 the base, if there is one and nothing else.

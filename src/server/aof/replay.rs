@@ -66,6 +66,11 @@ impl Replay {
         self.whole_to
     }
 
+    /// Where the last checksum ends that was right, or reading began.
+    pub fn sealed_to(&self) -> u64 {
+        self.reader.sealed_to()
+    }
+
     /// Whether the file ended inside a transaction.
     pub fn is_in_transaction(&self) -> bool {
         self.transaction.is_some()

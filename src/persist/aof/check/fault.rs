@@ -1,15 +1,9 @@
-//! A closer look at a fault: which part of an item is wrong, and which batch the item belongs to.
+//! A closer look at a fault: which part of an item is wrong.
 
 use crate::base::num::parse_i64;
-use crate::persist::aof::annotation::Annotation;
 use crate::persist::aof::reader::ReadError;
-use crc64fast::Digest;
-use memchr::memchr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-
-/// Bytes that are read at once.
-const STEP: usize = 1 << 16;
 
 /// Where an item is wrong.
 pub(super) struct Flaw {
@@ -38,77 +32,13 @@ pub(super) fn flaw_at(mut file: &File, at: u64, size: u64, error: &ReadError) ->
         Some(b'#') if matches!(error, ReadError::Truncated) => {
             Some("Reached EOF inside an annotation".into())
         }
+        Some(b'#') if source.fill_buf()?.starts_with(b"#CRC:") => {
+            Some("Expected a length and a checksum".into())
+        }
         Some(b'#') => Some("Expected the end of an annotation, which is too long".into()),
         _ => None,
     };
     Ok(Flaw { at, lines: 0, what })
-}
-
-/// Where the batch begins that a fault lies in, by the first checksum behind it, if it is the fault's batch or none
-/// knows which it is. `sealed_to` is where the last checksum before the fault ends.
-pub(super) fn batch_around(
-    file: &File,
-    sealed_to: u64,
-    fault: u64,
-    size: u64,
-) -> io::Result<Option<u64>> {
-    let Some((line_at, len, crc)) = next_checksum(file, fault, size)? else {
-        return Ok(None);
-    };
-    let from = line_at.checked_sub(len).filter(|from| *from >= sealed_to);
-    Ok(match from {
-        Some(from) if from <= fault => Some(from),
-        // A batch that is whole, behind a fault that is not of it.
-        Some(from) if crc == sum(file, from, len)? => None,
-        _ => Some(sealed_to),
-    })
-}
-
-/// The first checksum behind an offset, be it that no line begins there: where it begins, and what it says.
-fn next_checksum(mut file: &File, from: u64, size: u64) -> io::Result<Option<(u64, u64, u64)>> {
-    const LINE_BYTES_MAX: u64 = 64;
-    file.seek(SeekFrom::Start(from))?;
-    let mut source = BufReader::with_capacity(STEP, file.take(size - from));
-    let (mut at, mut line) = (from, Vec::new());
-    let mut is_behind_sign = false;
-    loop {
-        if !is_behind_sign {
-            let skipped = source.skip_until(b'#')?;
-            if skipped == 0 {
-                return Ok(None);
-            }
-            at += skipped as u64;
-        }
-        line.clear();
-        line.push(b'#');
-        let read = (&mut source)
-            .take(LINE_BYTES_MAX)
-            .read_until(b'#', &mut line)?;
-        if let Some(end) = memchr(b'\n', &line)
-            && let text = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end])
-            && let Annotation::Checksum { len, crc } = Annotation::parse(text)
-        {
-            return Ok(Some((at - 1, len, crc)));
-        }
-        at += read as u64;
-        is_behind_sign = read > 0 && line.ends_with(b"#");
-    }
-}
-
-/// The checksum of so many bytes from an offset on.
-fn sum(mut file: &File, from: u64, len: u64) -> io::Result<u64> {
-    file.seek(SeekFrom::Start(from))?;
-    let mut source = BufReader::with_capacity(STEP, file.take(len));
-    let mut sum = Digest::new();
-    loop {
-        let held = source.fill_buf()?;
-        if held.is_empty() {
-            return Ok(sum.sum64());
-        }
-        sum.write(held);
-        let len = held.len();
-        source.consume(len);
-    }
 }
 
 /// A command being read in small steps, to see which one fails.

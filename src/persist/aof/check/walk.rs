@@ -1,9 +1,10 @@
 //! The walk through the commands of a file: up to where they are good, and what there is of them.
 
-use super::fault::{batch_around, flaw_at};
+use super::fault::flaw_at;
 use super::{Checker, Stop, Subject};
 use crate::persist::aof::annotation::Annotation;
 use crate::persist::aof::reader::{CommandReader, Item, ReadError};
+use crate::persist::aof::seals::batch_around;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -175,7 +176,8 @@ impl Checker<'_, '_> {
                         };
                     }
                 }
-                Ok(Item::Annotation(Annotation::Other)) => {}
+                // What should be a checksum and is none is an error of the reader's.
+                Ok(Item::Annotation(Annotation::Other | Annotation::BadChecksum)) => {}
                 Err(ReadError::BadChecksum { from }) => {
                     let what = format!(
                         "Bad checksum: what lies between the offsets {from} and {at} is not what was written"
