@@ -54,6 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// The files that own raw memory or make system calls. A name stands for `name.rs` and all of `name/`.
 const UNSAFE_FILES: &[&str] = &[
     "base/alloc",
+    "base/simd",
     "base/slab",
     "base/sys",
     "data/element",

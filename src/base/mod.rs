@@ -10,6 +10,7 @@ pub mod longdouble;
 pub mod lzf;
 pub mod num;
 pub mod rng;
+pub mod simd;
 pub mod slab;
 pub mod sys;
 pub mod vec;

@@ -8,16 +8,23 @@
 //! bit, so that a field over whole bytes is a big-endian number. Ranges include their last bit, as in the commands.
 
 use crate::base::num;
+use crate::base::simd::widest;
 
 /// The bits that are one.
 pub fn count(bytes: &[u8]) -> u64 {
     // By the word, which compilers turn into vector code; byte by byte it takes ten times as long.
     let (words, tail) = bytes.as_chunks::<8>();
-    let in_words = words
-        .iter()
-        .map(|word| u64::from(u64::from_ne_bytes(*word).count_ones()));
+    let in_words = widest(
+        #[inline(always)]
+        || {
+            let counts = words
+                .iter()
+                .map(|word| u64::from(u64::from_ne_bytes(*word).count_ones()));
+            counts.sum::<u64>()
+        },
+    );
     let in_tail = tail.iter().map(|byte| u64::from(byte.count_ones()));
-    in_words.sum::<u64>() + in_tail.sum::<u64>()
+    in_words + in_tail.sum::<u64>()
 }
 
 /// The bits from one to another, both included, that are one.
