@@ -457,7 +457,7 @@ fn hvals(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 fn reply_each(
     cx: &mut DataCx<'_>,
     argv: Argv<'_>,
-    part: for<'a> fn(Item<'a>, Item<'a>) -> Item<'a>,
+    part: impl for<'a> Fn(Item<'a>, Item<'a>) -> Item<'a>,
 ) -> Outcome {
     match find(cx, cx.key(argv, 1))? {
         Some(place) => {
