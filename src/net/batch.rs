@@ -23,8 +23,9 @@ const HASHES_MAX: usize = 64;
 /// own address translation; fetching for a whole batch at once too, since the first translations are
 /// forgotten before they are used.
 const GROUP: usize = 16;
-/// Replies beyond this are sent before the next request runs.
-const REPLY_BYTES_MAX: usize = 1 << 20;
+/// Replies beyond this are sent before the next request runs: what is written over and over stays in the cache, and
+/// needs no new memory each time.
+pub(super) const REPLY_BYTES_MAX: usize = 256 << 10;
 
 /// Deliveries beyond this are made before the next request runs.
 const DELIVERIES_MAX: usize = 1 << 16;

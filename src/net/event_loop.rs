@@ -10,7 +10,7 @@
 mod input;
 mod output;
 
-use super::batch::{Batch, Ran};
+use super::batch::{Batch, REPLY_BYTES_MAX, Ran};
 use super::listener::{Accepted, Listeners};
 use super::transport::Transport;
 use crate::base::alloc;
@@ -354,6 +354,10 @@ impl EventLoop {
                 }
                 outputs.push((slot, from, self.reply.len()));
                 match ran {
+                    Ran::Whole if self.reply.len() > REPLY_BYTES_MAX => {
+                        self.send_all(&mut outputs);
+                        break;
+                    }
                     Ran::Whole => break,
                     Ran::UpTo(frame) => {
                         next = frame;
