@@ -240,7 +240,7 @@ fn getset(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         Some(place) => reply_string(cx, place)?,
         None => cx.reply.null(),
     }
-    cx.store(key, place, NewValue::from_bytes(argv.at(2)), Expiry::Clear);
+    cx.store(key, place, cx.value(argv.at(2)), Expiry::Clear);
     cx.effects
         .changed(Class::String, "set", cx.db_index, key.bytes);
     cx.effects.rewrite(&[b"SET", key.bytes, argv.at(2)]);
@@ -350,7 +350,7 @@ fn set(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let value = argv.at(2);
     if argv.len() == 3 {
         let place = cx.find_write(key);
-        cx.store(key, place, NewValue::from_bytes(value), Expiry::Clear);
+        cx.store(key, place, cx.value(value), Expiry::Clear);
         cx.effects
             .changed(Class::String, "set", cx.db_index, key.bytes);
         cx.reply.ok();
@@ -402,7 +402,7 @@ fn set_if(
         cx.reply.ok();
     }
     // A time that has passed already is stored all the same, and found expired at once.
-    cx.store(key, place, NewValue::from_bytes(value), expiry);
+    cx.store(key, place, cx.value(value), expiry);
     cx.effects
         .changed(Class::String, "set", cx.db_index, key.bytes);
     match expiry {
@@ -432,7 +432,7 @@ fn setnx(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let key = cx.key(argv, 1);
     let place = cx.find_write(key);
     if place.is_none() {
-        cx.store(key, None, NewValue::from_bytes(argv.at(2)), Expiry::Clear);
+        cx.store(key, None, cx.value(argv.at(2)), Expiry::Clear);
         cx.effects
             .changed(Class::String, "set", cx.db_index, key.bytes);
     }
@@ -495,12 +495,7 @@ fn store_pairs(cx: &mut DataCx<'_>, argv: Argv<'_>) {
     for i in (1..argv.len()).step_by(2) {
         let key = cx.key(argv, i);
         let place = cx.find_write(key);
-        cx.store(
-            key,
-            place,
-            NewValue::from_bytes(argv.at(i + 1)),
-            Expiry::Clear,
-        );
+        cx.store(key, place, cx.value(argv.at(i + 1)), Expiry::Clear);
         cx.effects
             .changed(Class::String, "set", cx.db_index, key.bytes);
     }
@@ -577,7 +572,7 @@ fn append(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     let value = argv.at(2);
     let place = cx.find_write(key);
     let Some(at) = place else {
-        cx.store(key, None, NewValue::from_bytes(value), Expiry::Clear);
+        cx.store(key, None, cx.value(value), Expiry::Clear);
         cx.effects
             .changed(Class::String, "append", cx.db_index, key.bytes);
         cx.reply.int(value.len() as i64);

@@ -222,6 +222,12 @@ impl<'a> NewValue<'a> {
         NewValue::text(bytes)
     }
 
+    /// The value that bytes of an allocation of their own make.
+    pub fn shared(bytes: Bytes) -> NewValue<'a> {
+        debug_assert!(bytes.len() > INLINE_MAX);
+        NewValue::Raw(Box::new(RawString::Shared(bytes)))
+    }
+
     /// The value that edited bytes make. Long ones are taken out of `bytes`, not copied.
     pub fn edited(bytes: &'a mut Vec<u8>) -> NewValue<'a> {
         if bytes.len() > INLINE_MAX {

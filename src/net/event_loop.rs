@@ -321,9 +321,14 @@ impl EventLoop {
         }
         self.run_batch(&inbox);
         self.inbox = inbox;
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.send_all(&mut outputs);
+        self.outputs = outputs;
     }
 
-    /// Runs the batch, whose requests lie in `buffer`, and sends the replies.
+    /// Runs the batch, whose requests lie in `buffer`. The replies are sent when the ready clients were served, or
+    /// when they have become much: a client that gets its reply while others are still read sends more at once, and
+    /// what that costs the system delays them.
     fn run_batch(&mut self, buffer: &[u8]) {
         let batch = std::mem::take(&mut self.batch);
         batch.warm_up(&self.server);
@@ -379,7 +384,6 @@ impl EventLoop {
                 }
             }
         }
-        self.send_all(&mut outputs);
         self.outputs = outputs;
         self.batch = batch;
         self.batch.clear();

@@ -1,9 +1,10 @@
 //! One connection's socket.
 
+use crate::base::sys;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 /// A connected socket of either kind.
 pub(super) enum Transport {
@@ -16,6 +17,14 @@ impl Transport {
         retry(|| match self {
             Transport::Tcp(s) => s.read(into),
             Transport::Unix(s) => s.read(into),
+        })
+    }
+
+    /// Reads at most `max` bytes into the room that is behind those of `into`.
+    pub(super) fn read_behind(&mut self, into: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        retry(|| match self {
+            Transport::Tcp(s) => sys::receive(s.as_fd(), into, max),
+            Transport::Unix(s) => sys::receive(s.as_fd(), into, max),
         })
     }
 

@@ -13,6 +13,10 @@ use crate::server::client::{Client, Slot};
 use crate::server::config::Config;
 use crate::server::state::Server;
 use crate::server::stats::KeyspaceStats;
+use bytes::Bytes;
+
+/// A shorter value is copied: that costs less than an allocation that is shared.
+const KEPT_IN_PLACE_MIN: usize = 32 << 10;
 
 pub use crate::data::table::Place;
 
@@ -106,6 +110,8 @@ pub struct DataCx<'a> {
     pub delete_expired: bool,
     /// Key hashes that are known already.
     pub hashes: KeyHashes<'a>,
+    /// The buffer of the request if it is a large one that has it to itself; see [`DataCx::value`].
+    pub frame: &'a Bytes,
     /// Whether the client can be made to wait.
     pub may_wait: bool,
     /// Whether a script runs the command.
@@ -259,6 +265,22 @@ impl DataCx<'_> {
             }
         }
         self.access.lfu_minutes << 8 | counter
+    }
+
+    /// The value that an argument makes. If it is nearly all of a large request it stays where it was read to, and
+    /// is not copied.
+    #[inline]
+    pub fn value<'v>(&self, bytes: &'v [u8]) -> NewValue<'v> {
+        if bytes.len() < KEPT_IN_PLACE_MIN {
+            return NewValue::from_bytes(bytes);
+        }
+        let is_in_frame = self.frame.as_ptr_range().contains(&bytes.as_ptr());
+        let others = self.frame.len().saturating_sub(bytes.len());
+        if is_in_frame && others <= bytes.len() / 8 {
+            NewValue::shared(self.frame.slice_ref(bytes))
+        } else {
+            NewValue::text(bytes)
+        }
     }
 
     /// Stores a value under a key that was looked up before.

@@ -129,6 +129,9 @@ pub struct Server {
     pub watchers: Watchers,
     /// Who is told of which changed keys.
     pub tracking: AllTracking,
+    /// The buffer of a large request that runs and has it to itself, so that a value can stay where it was read to;
+    /// empty otherwise.
+    pub frame: Bytes,
     /// What clients are sent beside the replies to their own requests, in order; the event loop puts each
     /// behind what its client was answered before.
     pub deliveries: Vec<(Slot, Bytes)>,
@@ -239,6 +242,7 @@ impl Server {
             functions: Functions::default(),
             watchers: Watchers::default(),
             tracking: AllTracking::default(),
+            frame: Bytes::new(),
             deliveries: Vec::new(),
             peers: Peers::default(),
             resumed: Vec::new(),
@@ -388,6 +392,7 @@ impl Server {
             access: self.time.access,
             delete_expired: self.unusual & gate::unusual::PAUSED == 0,
             hashes,
+            frame: &self.frame,
             may_wait: client.may_wait(),
             in_script: client.is_in_script(),
         }

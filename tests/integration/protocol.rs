@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use crate::harness::{Server, is_ours};
+use crate::harness::{Server, is_ours, wait_for};
 use crate::resp::{Client, Value, frame};
+
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 #[test]
 fn a_frame_may_be_cut_at_every_byte() {
@@ -39,6 +41,47 @@ fn a_frame_may_come_byte_by_byte() {
         std::thread::sleep(Duration::from_millis(1));
     }
     client.expect("+OK\r\n$5\r\nvalue\r\n");
+}
+
+/// The buffer that a large value is read to becomes the value. What was sent around it must not show, nor what is
+/// done to it later in what others hold of it.
+#[test]
+fn a_large_value_stays_where_it_was_read_to() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    for size in [40_000, 100_000, 1_000_000, 3_000_000] {
+        let value = |with: &str| with.repeat(size);
+        let before = server.info_number("used_memory");
+        for command in [
+            vec!["SET", "a", &value("x")],
+            vec!["SET", "b", &value("y"), "EX", "100"],
+            vec!["GETSET", "c", &value("z")],
+            vec!["MSET", "d", &value("v"), "e", "short"],
+        ] {
+            // Something smaller before and behind it, in one piece.
+            let around = [frame(&["PING"]), frame(&command), frame(&["PING"])].concat();
+            client.send(around);
+            assert_eq!(client.read(), Value::Simple("PONG".into()));
+            assert!(!client.read().is_error());
+            assert_eq!(client.read(), Value::Simple("PONG".into()));
+        }
+        for (key, with) in [("a", "x"), ("b", "y"), ("c", "z"), ("d", "v")] {
+            assert_eq!(client.run(&format!("GET {key}")), Value::bulk(value(with)));
+        }
+        if is_ours() {
+            wait_for(TIMEOUT, "the buffers to be given back", || {
+                let used = server.info_number("used_memory") - before;
+                (used < 4 * (size as i64) * 5 / 4 + 100_000).then_some(())
+            });
+        }
+        assert_eq!(client.run("APPEND a !"), Value::Integer(size as i64 + 1));
+        assert_eq!(client.run("GET a"), Value::bulk(value("x") + "!"));
+        client.run("SETRANGE b 1 changed");
+        assert_eq!(client.run("GETRANGE b 0 8").text(), "ychangedy");
+        client.command(&["EVAL", "redis.call('SET', 'f', ARGV[1])", "0", &value("w")]);
+        assert_eq!(client.run("GET f"), Value::bulk(value("w")));
+        client.run("FLUSHALL");
+    }
 }
 
 #[test]

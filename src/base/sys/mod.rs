@@ -8,6 +8,7 @@ mod fork;
 mod memory;
 mod process;
 mod signal;
+mod socket;
 mod time;
 mod title;
 
@@ -30,5 +31,6 @@ pub use signal::{
     install_stop_signals, provoke_segmentation_fault, remove_crash_signals, signal_name,
     stop_signal, thread_id,
 };
+pub use socket::receive;
 pub use time::{cycle_counter, has_steady_cycle_counter, monotonic_ns, zone_offset_seconds};
 pub use title::{claim_title_area, set_process_title};

@@ -4,7 +4,8 @@ use super::EventLoop;
 use crate::server::client::{Closing, Slot};
 use crate::server::client_eviction;
 use crate::server::limits::{self, Overrun};
-use std::io::ErrorKind;
+use bytes::{Buf, Bytes};
+use std::io::{self, ErrorKind};
 
 /// A socket is read only if this much of it is free.
 pub(super) const READ_MIN: usize = 16 << 10;
@@ -14,6 +15,8 @@ const READ_MAX: usize = 64 << 10;
 const GATHER_MIN: usize = 32 << 10;
 /// What one read adds to that buffer at most.
 const GATHER_MAX: usize = 256 << 10;
+/// If less than this is missing of a request, what follows it is read along.
+const EXACT_MIN: usize = 4 << 10;
 
 impl EventLoop {
     /// Reads what a client sent behind the `used` bytes of the inbox and cuts it into requests.
@@ -24,7 +27,8 @@ impl EventLoop {
             return used;
         }
         let pending = client.query.len();
-        if pending > GATHER_MIN || client.progress().bytes_needed() > READ_MIN {
+        let is_large = client.progress().bytes_needed() > READ_MIN;
+        if is_large || client.query.capacity() > GATHER_MIN {
             self.gather(slot, inbox);
             return used;
         }
@@ -90,11 +94,15 @@ impl EventLoop {
         let had = query.len();
         let needed = client.progress().bytes_needed();
         let missing = needed.saturating_sub(had);
-        let more = missing.clamp(READ_MAX, GATHER_MAX);
+        // Not a byte more than belongs to the request, so that its buffer is its own; the next one is thought to be
+        // as large.
+        let more = match missing {
+            0 if had == 0 => query.capacity().clamp(READ_MAX, GATHER_MAX),
+            ..EXACT_MIN => READ_MAX,
+            _ => missing.min(GATHER_MAX),
+        };
         grow(&mut query, more, needed);
-        query.resize(had + more, 0);
-        let read = self.read(slot, &mut query[had..]);
-        query.truncate(had + read.unwrap_or(0));
+        self.read_behind(slot, &mut query, more);
         if missing < READ_MAX && query.len() < needed {
             // The room for what may have come behind the request is not needed until that is whole.
             query.shrink_to(needed);
@@ -111,20 +119,20 @@ impl EventLoop {
         // What is in the batch lies in the inbox, and came first.
         self.run_batch(inbox);
         let cut = self.batch.cut(&mut self.server, slot, &mut query, 0);
-        self.run_batch(&query);
+        let len = query.len();
+        let mut query = self.run_alone(query, cut.rest);
         let client = self.server.clients.at_mut(slot);
         if cut.failed || client.closing.is_some() {
             return;
         }
         if client.is_held() {
-            client.query.extend_from_slice(&query[cut.rest..]);
+            client.query.extend_from_slice(&query);
             return;
         }
-        client.note_query(query.len());
-        let more_requests = cut.again && cut.rest < query.len();
-        query.drain(..cut.rest);
-        if query.capacity() > limits::QUERY_ROOM_KEPT_MAX && cut.rest > 0 {
-            query.shrink_to_fit();
+        client.note_query(len);
+        let more_requests = cut.again && !query.is_empty();
+        if cut.rest > 0 {
+            fit(&mut query, len);
         }
         client.query = query;
         client_eviction::note(&mut self.server, slot, 0);
@@ -133,12 +141,47 @@ impl EventLoop {
         }
     }
 
+    /// Runs the batch, whose requests lie in a buffer of their own, up to `rest`. What lies behind is given back, in
+    /// the same buffer unless a value has stayed there.
+    fn run_alone(&mut self, mut query: Vec<u8>, rest: usize) -> Vec<u8> {
+        let spare = query.capacity() - query.len();
+        if rest == 0 || spare > query.len() / 8 {
+            // Nothing runs, or a value would have all that room beside it.
+            self.run_batch(&query);
+            query.drain(..rest);
+            return query;
+        }
+        let frame = Bytes::from(query);
+        self.server.frame = frame.clone();
+        self.run_batch(&frame);
+        self.server.frame = Bytes::new();
+        match frame.try_into_mut() {
+            Ok(mut query) => {
+                query.advance(rest);
+                Vec::from(query)
+            }
+            Err(frame) => frame[rest..].to_vec(),
+        }
+    }
+
     /// Reads from a client's socket; `None` if there is nothing, or an end, which is noted. A client
     /// that may have sent more is ready again.
     fn read(&mut self, slot: Slot, into: &mut [u8]) -> Option<usize> {
         let connection = self.sockets.connections[slot].as_mut()?;
-        let (room, read_closed) = (into.len(), connection.read_closed);
-        let end = match connection.transport.read(into) {
+        let result = connection.transport.read(into);
+        self.note_read(slot, result, into.len())
+    }
+
+    /// The same into the room behind what `into` holds, at most `max` bytes.
+    fn read_behind(&mut self, slot: Slot, into: &mut Vec<u8>, max: usize) -> Option<usize> {
+        let connection = self.sockets.connections[slot].as_mut()?;
+        let result = connection.transport.read_behind(into, max);
+        self.note_read(slot, result, max)
+    }
+
+    fn note_read(&mut self, slot: Slot, result: io::Result<usize>, room: usize) -> Option<usize> {
+        let read_closed = self.sockets.connections[slot].as_ref()?.read_closed;
+        let end = match result {
             Ok(0) => "Client closed connection".to_string(),
             Ok(n) => {
                 self.server.stats.reads += 1;
@@ -169,6 +212,16 @@ impl EventLoop {
         unrun.extend_from_slice(&client.query);
         client.query = unrun;
         client.set_progress(Default::default());
+    }
+}
+
+/// Gives a buffer the room that it is to have when requests of so many bytes have run.
+fn fit(query: &mut Vec<u8>, bytes: usize) {
+    if bytes < GATHER_MIN || query.capacity() > limits::QUERY_ROOM_KEPT_MAX {
+        query.shrink_to(limits::QUERY_ROOM_MIN);
+    } else if query.capacity() == 0 && bytes <= limits::QUERY_ROOM_KEPT_MAX {
+        // A value has stayed in the last one.
+        query.reserve_exact(bytes);
     }
 }
 
