@@ -45,8 +45,10 @@
 //! runs the handler. A handler of the keyspace sees a `DataCx` (databases, reply, effects, the time of
 //! this command) and nothing else; it edits the keyspace, writes its reply and states its effects. An
 //! error is returned, not written, so its text is counted and sent in one place. One reading of the
-//! cycle counter ends a command and begins the next. After the batch, each client is sent its part of
-//! the replies in one call; what its socket does not take is queued with the client.
+//! cycle counter ends a command and begins the next. When the ready sockets were read, or much has gathered,
+//! each client is sent its part of the replies in one call; what its socket does not take is queued with the
+//! client. A large request is read into a buffer of its own, and its value stays there
+//! ([`DataCx::value`](server::cx::DataCx::value)).
 //!
 //! A handler that finds nothing may wish to wait: its client is parked under the keys it waits for
 //! ([`server::blocked`]), and whoever makes one of them come to be has its request run again, after their own.
@@ -81,7 +83,9 @@
 //! - No step of the table is proportional to its size: the table grows and shrinks by single
 //!   buckets, and what is too big to free at once goes to a thread that only frees, whether or not the
 //!   command asked for that.
-//! - A client that waits for a key costs nothing until that key comes to be.
+//! - A client that waits for a key costs nothing until that key comes to be, and a key that is to expire nothing
+//!   until its time; nobody waits for more than a millisecond while keys are deleted whose time has come
+//!   ([`server::expire_cycle`]).
 //! - A client owns a buffer only while a request of its is incomplete (and until the next upkeep) or a
 //!   reply unsent, and limits bound both.
 //! - `used_memory` is the sum of two exact counters: the global allocator's and the slab heap's.
