@@ -72,7 +72,7 @@
 //!
 //! Snapshots and new bases of the append-only file are written by a child process ([`server::children`]), each
 //! to a file of its own that takes the old one's place when it is whole and on the disk
-//! ([`persist::rdb`](persist::rdb), [`server::snapshot`], [`server::aof::rewrite`]). Loading is a state of the
+//! ([`persist::rdb`], [`server::snapshot`], [`server::aof::rewrite`]). Loading is a state of the
 //! server: the event loop goes a step on with it between two looks at the sockets ([`server::loading`]); commands
 //! of a file run without gate, count or listener ([`server::aof::replay`]).
 //!

@@ -2,7 +2,7 @@
 //!
 //! Functions have an interpreter of their own, beside that of EVAL, which is made for the first library and goes
 //! with the last. The libraries as the server knows them are in
-//! [`Functions`](crate::server::functions::Functions); here they are compiled.
+//! [`Functions`](crate::server::functions); here they are compiled.
 
 use super::engine::check_rules;
 use super::lua::{FunctionRef, Passing, Registered, Vm};

@@ -21,10 +21,10 @@
 //! - A frame below which Lua may raise holds only plain values: numbers, pointers, slices.
 //! - What must be kept between calls (arguments, replies, texts under way) lives in [`Inner`], which outlives
 //!   every script.
-//! - Commands run in functions of Rust that never call Lua ([`call::perform`]); what they own is gone when they
+//! - Commands run in functions of Rust that never call Lua (`call::perform`); what they own is gone when they
 //!   return, and only then is the result handed to Lua.
 //! - Code that calls Lua from outside of a protected call runs with [`Inner::bytes_max`] at its highest and uses
-//!   no operation that raises for another reason than memory: it cannot raise. [`panic`] guards that.
+//!   no operation that raises for another reason than memory: it cannot raise. [`panic()`] guards that.
 //!
 //! # Why pointers are valid here
 //!

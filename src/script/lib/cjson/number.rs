@@ -11,7 +11,7 @@ use crate::base::num::{self, HexFloat};
 /// The most significant digits that scripts can ask for.
 pub(super) const PRECISION_MAX: usize = 14;
 
-/// The longest text that [`format`] writes, rounded up.
+/// The longest text that [`format()`] writes, rounded up.
 pub(super) const TEXT_MAX: usize = 32;
 
 /// The text of a number with at most `precision` significant digits, in `buffer`.
