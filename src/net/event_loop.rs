@@ -39,6 +39,8 @@ use std::time::Duration;
 
 /// Bytes of the shared read buffer.
 const INBOX_BYTES: usize = 256 << 10;
+/// So many replies are sent before further clients are served: with thousands of them the first would wait for all.
+const OUTPUTS_MAX: usize = 256;
 /// Connections accepted in one iteration.
 const ACCEPTS_MAX: usize = 1000;
 
@@ -359,11 +361,12 @@ impl EventLoop {
                 }
                 outputs.push((slot, from, self.reply.len()));
                 match ran {
-                    Ran::Whole if self.reply.len() > REPLY_BYTES_MAX => {
-                        self.send_all(&mut outputs);
+                    Ran::Whole => {
+                        if self.reply.len() > REPLY_BYTES_MAX || outputs.len() >= OUTPUTS_MAX {
+                            self.send_all(&mut outputs);
+                        }
                         break;
                     }
-                    Ran::Whole => break,
                     Ran::UpTo(frame) => {
                         next = frame;
                         self.send_all(&mut outputs);
