@@ -84,7 +84,11 @@ fn load(start: &Start) -> Result<(Config, Loaded), Vec<Fault>> {
     if !start.directives.is_empty() {
         loader = loader.text(Origin::CommandLine, &start.directives.join(&b'\n'));
     }
-    loader.finish()
+    let (config, loaded) = loader.finish()?;
+    match config::missed(&config) {
+        faults if faults.is_empty() => Ok((config, loaded)),
+        faults => Err(faults),
+    }
 }
 
 /// `--check-config`: says all that is wrong, and starts nothing.
@@ -121,6 +125,7 @@ fn run(given: &[OsString], start: &Start, config: Config, loaded: Loaded) -> Exi
         eprintln!("Can't open log file: {e}");
         return ExitCode::FAILURE;
     }
+    supervisor.announce();
     if let Err(e) = crash::install() {
         warn!("Crashes will go unreported: {e}");
     }
@@ -221,6 +226,7 @@ fn prepare_process(config: &mut Config) {
         );
         config.maxclients = fits;
     }
+    warn_of_kernel_settings(config);
     if config.disable_thp
         && let Err(e) = sys::disable_huge_pages()
     {
@@ -239,6 +245,31 @@ fn prepare_process(config: &mut Config) {
         && let Err(e) = crash::set_signals_reported(false)
     {
         warn!("Crashes will be reported: {e}");
+    }
+}
+
+/// Settings of the kernel that will be felt one day.
+fn warn_of_kernel_settings(config: &Config) {
+    let setting = |name: &str| {
+        let text = std::fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?;
+        text.trim().parse::<u32>().ok()
+    };
+    if setting("vm/overcommit_memory") == Some(0) {
+        warn!(
+            "WARNING Memory overcommit must be enabled! Otherwise the system may refuse the child process that writes \
+             a snapshot when memory is short. Put 'vm.overcommit_memory = 1' into /etc/sysctl.conf, and run 'sysctl \
+             vm.overcommit_memory=1' for now."
+        );
+    }
+    if let Some(backlog_max) = setting("net/core/somaxconn")
+        && config.port != 0
+        && backlog_max < config.tcp_backlog
+    {
+        warn!(
+            "WARNING: The TCP backlog will not be {} but {backlog_max}, which is all that \
+             /proc/sys/net/core/somaxconn allows.",
+            config.tcp_backlog
+        );
     }
 }
 

@@ -40,6 +40,7 @@ pub static FAMILIES: &[&[Command]] = &[
     super::debug::COMMANDS,
     super::aof::COMMANDS,
     super::waiting::COMMANDS,
+    super::cluster::COMMANDS,
 ];
 
 /// Whether there is a command of this name, in any case.

@@ -5,6 +5,7 @@ mod args;
 mod bitfield;
 mod bitmap;
 mod client;
+mod cluster;
 mod command;
 mod config;
 mod connection;

@@ -93,9 +93,12 @@ fn info(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 }
 
 fn time(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
-    // To a script, time stands still.
+    // To a script, time stands still, until it has run for so long that others are served meanwhile.
     let script = cx.server.scripting.running.as_ref();
-    let now_us = script.map_or_else(clock::unix_us, |script| script.began_us);
+    let now_us = match script {
+        Some(script) if !script.is_busy => script.began_us,
+        _ => clock::unix_us(),
+    };
     cx.reply.array(2);
     cx.reply.bulk_int(now_us / 1_000_000);
     cx.reply.bulk_int(now_us % 1_000_000);

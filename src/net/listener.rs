@@ -1,5 +1,6 @@
 //! Listening sockets, made as the configuration says.
 
+use crate::base::sys;
 use crate::server::client::Endpoint;
 use crate::server::config::Config;
 use mio::net::{TcpListener, TcpStream, UnixListener};
@@ -219,6 +220,12 @@ fn open_unix(config: &Config) -> Result<Option<Listener>, String> {
     let address = socket2::SockAddr::unix(path).map_err(failed)?;
     socket.bind(&address).map_err(failed)?;
     socket.listen(config.tcp_backlog as i32).map_err(failed)?;
+    if !config.unixsocketgroup.is_empty() {
+        let group = config.unixsocketgroup.to_text();
+        let id = sys::group_id(&group)
+            .ok_or_else(|| format!("Failed opening Unix socket: there is no group '{group}'"))?;
+        std::os::unix::fs::chown(path, None, Some(id)).map_err(failed)?;
+    }
     if config.unixsocketperm != 0 {
         let mode = std::fs::Permissions::from_mode(config.unixsocketperm);
         std::fs::set_permissions(path, mode).map_err(failed)?;

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::server::check_aof;
+use crate::server::state::VERSION;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -71,11 +72,16 @@ pub const BUILD_ID: u64 = {
     hash
 };
 
-/// The line that `--version` prints, in the form that tools take apart.
-pub fn version_line() -> String {
+/// The line that `--version` prints, in the form that tools take apart. What is called `redis-server` says what
+/// INFO does, since tools decide by it what they can do.
+pub fn version_line(is_called_redis: bool) -> String {
+    let (name, version) = if is_called_redis {
+        ("Redis", VERSION)
+    } else {
+        ("Cinnabar", env!("CARGO_PKG_VERSION"))
+    };
     format!(
-        "Cinnabar server v={} sha={GIT_SHA}:{GIT_DIRTY} malloc={ALLOCATOR} bits={} build={BUILD_ID:016x}",
-        env!("CARGO_PKG_VERSION"),
+        "{name} server v={version} sha={GIT_SHA}:{GIT_DIRTY} malloc={ALLOCATOR} bits={} build={BUILD_ID:016x}",
         usize::BITS
     )
 }
@@ -89,8 +95,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
     if let Some(invocation) = as_check_rdb(&args).or_else(|| as_check_aof(&args)) {
         return invocation;
     }
+    let name = args.first().and_then(|name| Path::new(name).file_name());
+    let is_called_redis = name.is_some_and(|name| name.as_bytes().ends_with(b"redis-server"));
     match command().try_get_matches_from(args) {
-        Ok(matches) => invocation(matches),
+        Ok(matches) => invocation(matches, is_called_redis),
         Err(error) => Invocation::Refuse(error.to_string()),
     }
 }
@@ -197,15 +205,15 @@ fn command() -> Command {
              cinnabar\n  \
              cinnabar /etc/redis/redis.conf\n  \
              cinnabar --port 7777 --appendonly yes\n  \
-             cinnabar redis.conf --replicaof 127.0.0.1 6379\n  \
+             cinnabar redis.conf --appendonly yes --port 7000\n  \
              echo 'maxmemory 128mb' | cinnabar -\n  \
              cinnabar --check-config redis.conf",
         )
 }
 
-fn invocation(mut matches: ArgMatches) -> Invocation {
+fn invocation(mut matches: ArgMatches, is_called_redis: bool) -> Invocation {
     if matches.get_flag("version") {
-        return Invocation::Inform(version_line());
+        return Invocation::Inform(version_line(is_called_redis));
     }
     if matches.get_flag("help") {
         return Invocation::Inform(command().render_help().to_string());
@@ -507,7 +515,9 @@ mod tests {
 
     #[test]
     fn the_version_line_has_the_parts_that_tools_look_for() {
-        let line = version_line();
+        let line = version_line(true);
+        assert!(line.starts_with("Redis server v=7.4.0 sha="), "{line}");
+        let line = version_line(false);
         let parts: Vec<&str> = line.split(' ').collect();
         assert_eq!(parts[..2], ["Cinnabar", "server"]);
         let names = parts[2..]

@@ -37,6 +37,8 @@ pub enum Supervision {
 #[derive(Debug, Default)]
 pub struct Supervisor {
     kind: Kind,
+    /// What is to be said of it once there is a log, and whether it is a warning.
+    notice: Option<(bool, String)>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +50,8 @@ enum Kind {
 }
 
 impl Supervisor {
-    /// Finds out who supervises us. A supervisor that was asked for and is not there costs a warning.
+    /// Finds out who supervises us. A supervisor that was asked for and is not there costs a warning; see
+    /// [`Supervisor::announce`].
     pub fn detect(wanted: Supervision) -> Supervisor {
         let upstart_job = std::env::var_os("UPSTART_JOB");
         let notify_socket = std::env::var_os("NOTIFY_SOCKET");
@@ -60,35 +63,55 @@ impl Supervisor {
         upstart_job: Option<&OsStr>,
         notify_socket: Option<&OsStr>,
     ) -> Supervisor {
-        let kind = match (wanted, upstart_job, notify_socket) {
-            (Supervision::No, ..) => Kind::Nobody,
+        let (kind, notice) = match (wanted, upstart_job, notify_socket) {
+            (Supervision::No, ..) | (Supervision::Auto, None, None) => (Kind::Nobody, None),
             (Supervision::Upstart | Supervision::Auto, Some(_), _) => {
-                info!("Supervised by upstart: stopping until it lets us go on");
-                Kind::Upstart
+                let notice = "Supervised by upstart: stopping until it lets us go on";
+                (Kind::Upstart, Some((false, notice.to_owned())))
             }
             (Supervision::Systemd | Supervision::Auto, _, Some(socket)) => {
                 match Notifier::connect(socket) {
                     Ok(notifier) => {
-                        info!("Supervised by systemd: it will be told when the server is ready");
-                        Kind::Systemd(notifier)
+                        let notice =
+                            "Supervised by systemd: it will be told when the server is ready";
+                        (Kind::Systemd(notifier), Some((false, notice.to_owned())))
                     }
                     Err(error) => {
-                        warn!("Supervised by systemd, but its socket cannot be used: {error}");
-                        Kind::Nobody
+                        let notice = format!(
+                            "Supervised by systemd, but its socket cannot be used: {error}"
+                        );
+                        (Kind::Nobody, Some((true, notice)))
                     }
                 }
             }
             (Supervision::Upstart, None, _) => {
-                warn!("Supervision by upstart was asked for, but UPSTART_JOB is not set");
-                Kind::Nobody
+                let notice = "Supervision by upstart was asked for, but UPSTART_JOB is not set";
+                (Kind::Nobody, Some((true, notice.to_owned())))
             }
             (Supervision::Systemd, _, None) => {
-                warn!("Supervision by systemd was asked for, but NOTIFY_SOCKET is not set");
-                Kind::Nobody
+                let notice = "Supervision by systemd was asked for, but NOTIFY_SOCKET is not set";
+                (Kind::Nobody, Some((true, notice.to_owned())))
             }
-            (Supervision::Auto, None, None) => Kind::Nobody,
         };
-        Supervisor { kind }
+        Supervisor { kind, notice }
+    }
+
+    /// Logs who was found: that is done before there is a log.
+    pub fn announce(&self) {
+        match &self.notice {
+            Some((true, notice)) => warn!("{notice}"),
+            Some((false, notice)) => info!("{notice}"),
+            None => {}
+        }
+    }
+
+    /// Who supervises us, as INFO says it.
+    pub fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Nobody => "no",
+            Kind::Upstart => "upstart",
+            Kind::Systemd(_) => "systemd",
+        }
     }
 
     /// Whether somebody supervises us; then the process must not go to the background.

@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::harness::{Server, wait_for};
+use crate::harness::{Server, is_ours, wait_for};
 use crate::resp::{Client, Value, frame};
 
 const BUSY: &str =
@@ -241,4 +241,22 @@ fn a_pause_of_writes_holds_scripts_that_may_write() {
     assert_eq!(server.info("paused_reason"), "client_pause");
     other.run("CLIENT UNPAUSE");
     assert_eq!(client.read().text(), "ran");
+}
+
+/// A script that waits by the clock waits no longer than until others are served in between: time stands still for
+/// it only up to there.
+#[test]
+fn time_goes_on_for_a_script_that_is_busy() {
+    if !is_ours() {
+        return;
+    }
+    let server = Server::start(&["--busy-reply-threshold", "50"]);
+    let mut client = server.connect();
+    let script = "local function now() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end \
+                  local began, turns = now(), 0 while now() - began < 20000 do turns = turns + 1 end return turns";
+    let Value::Integer(turns) = client.command(&["EVAL", script, "0"]) else {
+        panic!("no number")
+    };
+    assert!(turns > 0);
+    assert_eq!(client.run("PING"), Value::Simple("PONG".into()));
 }

@@ -21,7 +21,7 @@ pub use memory::{
     total_memory_bytes, unmap_pages,
 };
 pub use process::{
-    CpuTimes, SystemName, Usage, cpu_times, daemonize, exit_at_once, oom_score_adj,
+    CpuTimes, SystemName, Usage, cpu_times, daemonize, exit_at_once, group_id, oom_score_adj,
     open_files_limit, raise_open_files_limit, random_bytes, set_affinity, set_oom_score_adj,
     set_thread_name, set_umask, stop_own_process, system_name, thread_count, write_stdout,
 };

@@ -126,6 +126,31 @@ pub fn set_umask(bits: u32) -> u32 {
     unsafe { libc::umask(bits as libc::mode_t) as u32 }
 }
 
+/// The number of a group of users, by its name or as it is.
+pub fn group_id(name: &str) -> Option<u32> {
+    const BYTES: usize = 16 << 10;
+    let terminated = CString::new(name).ok()?;
+    let mut buffer = vec![0; BYTES];
+    let mut found = std::ptr::null_mut();
+    // SAFETY: a group of zeros is one of null pointers and numbers.
+    let mut group: libc::group = unsafe { std::mem::zeroed() };
+    // SAFETY: the name ends in a zero byte, the buffer is writable for its whole length, and all of them outlive
+    // the call. Nothing that `group` points to is looked at.
+    let status = unsafe {
+        libc::getgrnam_r(
+            terminated.as_ptr(),
+            &mut group,
+            buffer.as_mut_ptr(),
+            BYTES,
+            &mut found,
+        )
+    };
+    if status == 0 && !found.is_null() {
+        return Some(group.gr_gid);
+    }
+    name.parse().ok()
+}
+
 /// Binds the calling thread to these processors.
 pub fn set_affinity(cpus: &[usize]) -> io::Result<()> {
     // SAFETY: a set of zero bytes is the empty set; CPU_SET stays within it because larger numbers are refused

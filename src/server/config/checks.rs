@@ -87,6 +87,14 @@ pub(super) fn activedefrag(text: &[u8], mode: Mode) -> Verdict {
     )
 }
 
+/// Without TLS, nothing would listen there.
+pub(super) fn tls_port(text: &[u8], mode: Mode) -> Verdict {
+    ensure(
+        mode != Mode::Set || text == b"0",
+        "Unable to update TLS configuration. Check server logs.",
+    )
+}
+
 pub(super) fn rdma(_: &[u8], mode: Mode) -> Verdict {
     ensure(mode != Mode::Set, "No RDMA building support.")
 }

@@ -16,6 +16,7 @@ mod runtime;
 mod shipped;
 mod special;
 mod types;
+mod unbuilt;
 
 pub use choices::*;
 pub use kinds::{Apply, Mode, Param};
@@ -28,3 +29,4 @@ pub use types::{
     BufferLimit, Config, Limits, MemoryOrPercent, PrimaryAddress, RenamedCommand, SavePoint,
     Settings, Text, events,
 };
+pub use unbuilt::missed;

@@ -282,7 +282,7 @@ pub static PARAMS: &[Param] = &[
     optional("tls-dh-params-file", at!(tls_dh_params_file)).flags(VOLATILE).apply(Apply::Tls),
     optional("tls-key-file", at!(tls_key_file)).flags(VOLATILE).apply(Apply::Tls),
     optional("tls-key-file-pass", at!(tls_key_file_pass)).flags(SENSITIVE).apply(Apply::Tls),
-    number("tls-port", num!(tls_port), "0", 0, PORT).apply(Apply::TlsPort),
+    number("tls-port", num!(tls_port), "0", 0, PORT).check(checks::tls_port).apply(Apply::TlsPort),
     yes_no("tls-prefer-server-ciphers", at!(tls_prefer_server_ciphers), "no").apply(Apply::Tls),
     optional("tls-protocols", at!(tls_protocols)).apply(Apply::Tls),
     yes_no("tls-replication", at!(tls_replication), "no").apply(Apply::Tls),

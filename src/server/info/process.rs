@@ -4,7 +4,6 @@ use super::Fields;
 use crate::base::clock;
 use crate::base::sys::{self, Usage};
 use crate::server::args;
-use crate::server::config::Choice;
 use crate::server::state::{Server, VERSION};
 
 pub(super) fn server(server: &Server, out: &mut Fields) {
@@ -28,7 +27,7 @@ pub(super) fn server(server: &Server, out: &mut Fields) {
     out.add("atomicvar_api", "rust-std");
     out.add("gcc_version", "0.0.0");
     out.add("process_id", std::process::id());
-    out.add("process_supervised", config.supervised.name());
+    out.add("process_supervised", server.supervisor.name());
     out.add("run_id", &server.run_id);
     out.add("tcp_port", config.port);
     out.add("server_time_usec", clock::unix_us());

@@ -158,11 +158,20 @@ impl<R: Read> Items<R> {
                         .bytes_needed()
                         .saturating_sub(self.buffer.len() - self.at);
                     if !self.read_more(missing)? {
-                        return Err(ReadError::Truncated);
+                        return Err(self.what_ends_here(progress.argument_at()));
                     }
                 }
                 Parsed::Empty { .. } | Parsed::Error(_) => return Err(ReadError::BadFormat),
             }
+        }
+    }
+
+    /// What is wrong with a command that the file ends in: it was cut off, unless another byte than that of an
+    /// argument stands where the first one begins that is not whole.
+    fn what_ends_here(&self, argument_at: usize) -> ReadError {
+        match self.buffer.get(self.at + argument_at) {
+            Some(&byte) if argument_at > 0 && byte != b'$' => ReadError::BadFormat,
+            _ => ReadError::Truncated,
         }
     }
 

@@ -58,6 +58,24 @@ fn a_file_that_ends_anywhere_is_truncated_after_whole_items() {
     }
 }
 
+/// The end of the file says nothing of what is wrong before it.
+#[test]
+fn what_is_no_argument_is_not_cut_off() {
+    let check = |end: &str, is_cut_off: bool| {
+        let bytes = [file(), end.as_bytes().to_vec()].concat();
+        match read(&bytes).1 {
+            Some(ReadError::Truncated) => assert!(is_cut_off, "{end:?}"),
+            Some(ReadError::BadFormat) => assert!(!is_cut_off, "{end:?}"),
+            other => panic!("{end:?}: {other:?}"),
+        }
+    };
+    check("*3\r\n", true);
+    check("*3\r\n$", true);
+    check("*3\r\n$3\r\nSET\r\n$3", true);
+    check("*3\r\nXXXX", false);
+    check("*3\r\n$3\r\nSET\r\n3\r", false);
+}
+
 #[test]
 fn no_changed_byte_goes_unnoticed() {
     let bytes = file();
