@@ -441,7 +441,7 @@ fn reply_keys(cx: &mut ServerCx<'_>, request: Argv<'_>, with_flags: bool) -> Out
     if !command.accepts(request.len()) {
         return Err("ERR Invalid number of arguments specified for command".into());
     }
-    let keys = keys_of(command, request).ok_or("ERR Invalid arguments specified for command")?;
+    let keys = keys_of(command, request).unwrap_or_default();
     if keys.is_empty() && command.flags & NO_MANDATORY_KEYS == 0 {
         return Err("ERR Invalid arguments specified for command".into());
     }

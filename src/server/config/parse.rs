@@ -340,6 +340,11 @@ impl Loader {
             ));
             config.databases = 1;
         }
+        if config.cluster_enabled {
+            let warning =
+                "cluster-enabled: cluster mode is not built yet, the server runs by itself";
+            self.loaded.warnings.push(warning.to_owned());
+        }
         if config.activedefrag {
             let warning =
                 "activedefrag is not supported by this server's allocator and does nothing";

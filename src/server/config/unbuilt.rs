@@ -17,9 +17,6 @@ pub fn missed(config: &Config) -> Vec<Fault> {
             .replicaof
             .as_ref()
             .map(|_| "replicaof: replication is not built yet, and the server would take writes as a primary"),
-        config
-            .cluster_enabled
-            .then_some("cluster-enabled: cluster mode is not built yet, and the server would answer for all slots"),
         (!config.modules.is_empty())
             .then_some("loadmodule: modules cannot be loaded, and their commands would be missing"),
     ];
@@ -88,7 +85,8 @@ mod tests {
             "tls-port 7001\nreplicaof other 6379",
             &["tls-port", "replicaof"],
         );
-        check("cluster-enabled yes", &["cluster-enabled"]);
+        // It is said in the log: clients of a cluster find out at once.
+        check("cluster-enabled yes", &[]);
         check("loadmodule /module.so", &["loadmodule"]);
     }
 }
