@@ -10,6 +10,7 @@ mod blocking;
 mod clients;
 mod config;
 mod dialogue;
+mod expiry;
 mod harness;
 mod hash_expiry;
 mod limits;

@@ -97,7 +97,7 @@ impl EventLoop {
         // Not a byte more than belongs to the request, so that its buffer is its own; the next one is thought to be
         // as large.
         let more = match missing {
-            0 if had == 0 => query.capacity().clamp(READ_MAX, GATHER_MAX),
+            0 if had == 0 => query.capacity().clamp(READ_MIN, GATHER_MAX),
             ..EXACT_MIN => READ_MAX,
             _ => missing.min(GATHER_MAX),
         };
