@@ -1,5 +1,5 @@
-//! The commands of a cluster's nodes, as a server answers them that is none. Clients and tools send some of them to
-//! any server.
+//! What clients of a cluster say of their connections, as a server answers it that is none: tools send it to any
+//! server. CLUSTER itself is not built yet.
 
 use crate::resp::error::{ErrorReply, Outcome};
 use crate::resp::request::Argv;
@@ -18,11 +18,6 @@ pub static COMMANDS: &[Command] = &[
         .flags(FAST)
         .categories(CAT_CONNECTION)
         .doc("Lets the next command pass to a slot that is being moved here.", "O(1)"),
-    cmd("cluster", -2, Server(disabled))
-        .group(G)
-        .since("3.0.0")
-        .doc("Holds the commands about a cluster and its nodes.", "Depends on the subcommand")
-        .usage("subcommand [argument ...]"),
     cmd("readonly", 1, Server(accept))
         .group(G)
         .since("3.0.0")
