@@ -6,9 +6,6 @@
 use super::db::Keyspace;
 use super::entry::EntryRef;
 
-/// Buckets without a volatile key that one search passes at most, in each database.
-const BUCKETS_MAX: usize = 1 << 14;
-
 /// Samples about `samples` keys of each database, of volatile ones only if asked, and returns the
 /// database and name of the one with the highest score; `None` if no key was met.
 pub fn candidate(
@@ -27,7 +24,7 @@ pub fn candidate(
         }
         let first = (random % buckets as u64) as usize;
         let mut seen = 0;
-        for step in 0..buckets.min(BUCKETS_MAX) {
+        for step in 0..buckets {
             if seen >= samples {
                 break;
             }
@@ -76,6 +73,13 @@ mod tests {
         let newest = |entry: EntryRef<'_>| u64::from(entry.access());
         let (_, key) = candidate(&mut keyspace, true, 10_000, newest).expect("there are keys");
         assert_eq!(&*key, b"key:990");
+    }
+
+    #[test]
+    fn the_only_volatile_key_of_many_is_found() {
+        let mut keyspace = keyspace(200_000, 1_000_000);
+        let (_, key) = candidate(&mut keyspace, true, 5, |_| 0).expect("there is one");
+        assert_eq!(&*key, b"key:0");
     }
 
     #[test]
