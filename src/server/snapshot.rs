@@ -317,7 +317,7 @@ pub fn write_snapshot<W: Write>(
         compress: config.rdbcompression,
         checksum: config.rdbchecksum,
         access,
-        key_delay_us: u32::try_from(config.rdb_key_save_delay).unwrap_or(0),
+        key_delay_us: config.key_delay_us(),
         aux: &aux,
         functions: server.functions.sources(),
     };

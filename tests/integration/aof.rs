@@ -416,6 +416,27 @@ fn a_rewrite_leaves_a_base_and_one_increment() {
 }
 
 #[test]
+fn turning_the_file_off_ends_a_rewrite_in_either_form() {
+    for preamble in ["yes", "no"] {
+        let args = ["--aof-use-rdb-preamble", preamble];
+        let server = start(&args);
+        let mut client = server.connect();
+        // Long enough that only a signal can end the child.
+        let steps = [
+            "SET a b",
+            "CONFIG SET rdb-key-save-delay 100000000",
+            "BGREWRITEAOF",
+            "CONFIG SET appendonly no",
+        ];
+        run_all(&mut client, &steps);
+        let log = server.log();
+        let expected = "Background AOF rewrite terminated by signal";
+        assert!(log.contains(expected), "{preamble}: {log}");
+        assert_eq!(server.info("aof_rewrite_in_progress"), "0");
+    }
+}
+
+#[test]
 fn the_file_is_turned_on_and_off_while_the_server_runs() {
     let server = Server::start(&["--enable-debug-command", "yes"]);
     let mut client = server.connect();

@@ -12,6 +12,7 @@ use crate::keyspace::value::Type;
 use crate::keyspace::{Db, Keyspace};
 use crate::resp::encode;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// Items of a collection in one command.
 const BATCH: usize = 64;
@@ -27,6 +28,8 @@ pub struct Options {
     pub timestamp: Option<i64>,
     /// Whether checksums are written.
     pub checksums: bool,
+    /// Microseconds to idle after each key, for tests that want to look on.
+    pub key_delay_us: u32,
 }
 
 /// Writes the whole keyspace, after the sources of function libraries. `progress` is told the keys written
@@ -54,7 +57,7 @@ pub fn write<W: Write>(
     for (index, db) in keyspace.iter().enumerate() {
         if !db.is_empty() {
             writer.command(&[b"SELECT", index.to_string().as_bytes()]);
-            write_db(&mut writer, db, &mut keys, progress);
+            write_db(&mut writer, db, options.key_delay_us, &mut keys, progress);
         }
     }
     writer.seal();
@@ -67,6 +70,7 @@ pub fn write<W: Write>(
 fn write_db<W: Write>(
     writer: &mut Commands<'_, W>,
     db: &Db,
+    key_delay_us: u32,
     keys: &mut u64,
     progress: &mut dyn FnMut(u64),
 ) {
@@ -78,6 +82,9 @@ fn write_db<W: Write>(
         }
         write_entry(writer, entry);
         *keys += 1;
+        if key_delay_us != 0 {
+            std::thread::sleep(Duration::from_micros(key_delay_us.into()));
+        }
         if keys.is_multiple_of(REPORT_KEYS) {
             progress(*keys);
         }

@@ -341,6 +341,7 @@ fn write_file(
     let options = dataset::Options {
         timestamp,
         checksums: config.aof_checksum,
+        key_delay_us: config.key_delay_us(),
     };
     let functions = server.functions.sources();
     out.write_whole(path, reporter, |out, progress| {

@@ -40,6 +40,11 @@ impl Config {
     pub fn is_lfu(&self) -> bool {
         self.maxmemory_policy.is_lfu()
     }
+
+    /// Microseconds for which a child idles after each key that it writes (`rdb-key-save-delay`).
+    pub fn key_delay_us(&self) -> u32 {
+        u32::try_from(self.rdb_key_save_delay).unwrap_or(0)
+    }
 }
 
 impl Deref for Config {
