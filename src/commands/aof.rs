@@ -121,6 +121,7 @@ mod tests {
             let options = Options {
                 timestamp: checksums.then_some(7),
                 checksums,
+                ..Options::default()
             };
             let (mut file, mut keys) = (Vec::new(), 0);
             let told = &mut |so_far| keys = so_far;

@@ -116,6 +116,12 @@ impl Db {
         self.table.find(key.hash, |e| e.key() == key.bytes)
     }
 
+    /// Where the entry of a key with this hash lies.
+    pub(super) fn find_hash(&self, hash: u64) -> Option<Place> {
+        let hasher = self.table.hasher();
+        self.table.find(hash, |e| hasher.hash(e.key()) == hash)
+    }
+
     /// The entry at a place.
     #[inline]
     pub fn entry(&self, place: Place) -> EntryRef<'_> {
@@ -348,6 +354,11 @@ impl Db {
     /// The first group of buckets from this one on where a key may have expired.
     pub(super) fn next_due(&self, group: usize, now_ms: i64) -> Option<usize> {
         self.table.next_due(group, now_ms)
+    }
+
+    /// The first group of buckets from this one on where there may be volatile keys.
+    pub(super) fn next_volatile(&self, group: usize) -> Option<usize> {
+        self.table.next_due(group, i64::MAX - 1)
     }
 
     /// Says when the first key of a group expires, all of whose volatile keys were looked at.

@@ -115,6 +115,8 @@ impl Server {
             Apply::Maxmemory => {
                 self.warn_of_small_maxmemory();
                 self.eviction_is_due = self.config.maxmemory != 0;
+                // By another policy others are the best.
+                self.eviction_pool.clear();
                 Ok(())
             }
             Apply::AofGarbage => {

@@ -8,7 +8,7 @@
 use crate::base::{alloc, clock};
 use crate::keyspace::effects::Class;
 use crate::keyspace::entry::EntryRef;
-use crate::keyspace::evict;
+use crate::keyspace::evict::{self, Victim};
 use crate::server::config::MaxmemoryPolicy;
 use crate::server::gate;
 use crate::server::propagate;
@@ -114,23 +114,7 @@ impl Server {
 
     /// Gives one key up; says how many bytes that freed, or that there was none.
     fn evict_one(&mut self) -> Option<isize> {
-        let policy = self.config.maxmemory_policy;
-        let samples = self.config.maxmemory_samples as usize;
-        let (clock, decay) = (self.access_clock(), self.config.lfu_decay_time);
-        let score = |entry: EntryRef<'_>| match policy {
-            MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::VolatileLru => {
-                clock.idle_seconds(entry.access()).into()
-            }
-            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu => {
-                u64::from(u8::MAX) - u64::from(clock.lfu_counter(entry.access(), decay))
-            }
-            MaxmemoryPolicy::VolatileTtl => u64::MAX - entry.expiry().unwrap_or(i64::MAX) as u64,
-            MaxmemoryPolicy::AllkeysRandom
-            | MaxmemoryPolicy::VolatileRandom
-            | MaxmemoryPolicy::NoEviction => 0,
-        };
-        let volatile_only = policy.is_volatile_only();
-        let (db, name) = evict::candidate(&mut self.keyspace, volatile_only, samples, score)?;
+        let (db, name) = self.find_victim()?;
         let key = self.keyspace.key(&name);
         let place = self
             .keyspace
@@ -151,6 +135,31 @@ impl Server {
         self.effects.lost(db, key.bytes);
         propagate::evicted(self, db, key.bytes);
         Some(freed)
+    }
+
+    /// The key to give up next.
+    fn find_victim(&mut self) -> Option<Victim> {
+        let policy = self.config.maxmemory_policy;
+        let volatile_only = policy.is_volatile_only();
+        if policy.is_random() {
+            return evict::any(&mut self.keyspace, volatile_only);
+        }
+        let (clock, decay) = (self.access_clock(), self.config.lfu_decay_time);
+        let now_s = self.now_ms() as u64 / 1000;
+        let score = |entry: EntryRef<'_>| match policy {
+            MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::VolatileLru => {
+                let idle_s = clock.idle_seconds(entry.access());
+                u64::MAX - now_s.saturating_sub(idle_s.into())
+            }
+            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu => {
+                u64::from(u8::MAX) - u64::from(clock.lfu_counter(entry.access(), decay))
+            }
+            MaxmemoryPolicy::VolatileTtl => u64::MAX - entry.expiry().unwrap_or(i64::MAX) as u64,
+            _ => unreachable!("the policy knows no better and worse"),
+        };
+        let samples = self.config.maxmemory_samples as usize;
+        self.eviction_pool
+            .search(&mut self.keyspace, volatile_only, samples, score)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::base::alloc;
 use crate::base::clock;
 use crate::base::hash::Hasher;
 use crate::base::rng::{self, Rng};
+use crate::keyspace::evict::Pool;
 use crate::keyspace::{Effects, Keyspace};
 use crate::resp::reply::Reply;
 use crate::server::aof::{self, Aof};
@@ -111,6 +112,8 @@ pub struct Server {
     pub had_room: bool,
     /// Whether keys are to be given up by the clock, because a command did not or must not.
     pub eviction_is_due: bool,
+    /// Keys that may be given up next.
+    pub eviction_pool: Pool,
     /// Who listens to which channels.
     pub pubsub: PubSub,
     /// Clients that run MONITOR.
@@ -233,6 +236,7 @@ impl Server {
             client_eviction: ClientEviction::default(),
             had_room: true,
             eviction_is_due: false,
+            eviction_pool: Pool::default(),
             pubsub: PubSub::default(),
             monitors: Vec::new(),
             attention: VecDeque::new(),

@@ -23,6 +23,8 @@ impl Dues {
     /// An entry of a bucket is due at this time.
     #[inline]
     pub(super) fn lower(&mut self, bucket: usize, at: i64) {
+        // What is due at the end of time is there all the same.
+        let at = at.min(NEVER - 1);
         let group = bucket / GROUP;
         if group >= self.earliest.len() {
             self.earliest.resize(group + 1, NEVER);
@@ -46,10 +48,11 @@ impl Dues {
 
     /// A group was looked through, and this is when the first of its entries is due.
     pub(super) fn set(&mut self, group: usize, at: Option<i64>) {
-        match (self.earliest.get_mut(group), at) {
-            (Some(earliest), at) => *earliest = at.unwrap_or(NEVER),
-            (None, Some(at)) => self.lower(group * GROUP, at),
-            (None, None) => {}
+        if let Some(earliest) = self.earliest.get_mut(group) {
+            *earliest = NEVER;
+        }
+        if let Some(at) = at {
+            self.lower(group * GROUP, at);
         }
     }
 

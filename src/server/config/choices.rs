@@ -162,6 +162,14 @@ impl MaxmemoryPolicy {
         )
     }
 
+    /// Whether the policy gives up any key.
+    pub fn is_random(self) -> bool {
+        matches!(
+            self,
+            MaxmemoryPolicy::AllkeysRandom | MaxmemoryPolicy::VolatileRandom
+        )
+    }
+
     /// Whether the policy counts how often keys are used, rather than when.
     pub fn is_lfu(self) -> bool {
         matches!(
