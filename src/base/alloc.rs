@@ -95,9 +95,17 @@ pub fn purge() {
     command(c"arena.4096.purge");
 }
 
-/// Gives back what has been free for a while. jemalloc does this by itself only while the program
-/// allocates, so an idle server calls it now and then.
-pub fn decay() {
+/// Has a thread of jemalloc's own give back what has been free for a while, or has it no longer; says whether that
+/// is so now.
+///
+/// Without it each thread does so while it allocates, in pieces that take as long as they happen to, and nobody does
+/// while the program is idle.
+pub fn give_back_in_background(wanted: bool) -> bool {
+    write(c"background_thread", wanted)
+}
+
+/// Gives back what has been free for a while, on this thread.
+pub fn give_back() {
     command(c"arena.4096.decay");
 }
 
@@ -311,17 +319,23 @@ impl Drop for Lease {
 
 /// Brings the numbers that `read` gives up to date.
 fn refresh() {
-    let mut epoch = 1u64;
-    // SAFETY: "epoch" takes a u64.
-    unsafe {
+    write(c"epoch", 1u64);
+}
+
+/// Sets one of jemalloc's named values; false if it has none of this name and size, or refuses.
+fn write<T: Copy>(name: &CStr, mut value: T) -> bool {
+    // SAFETY: the value is read only if its length is the one given, and the callers give the type that the value of
+    // this name has.
+    let code = unsafe {
         jemalloc::mallctl(
-            c"epoch".as_ptr(),
+            name.as_ptr(),
             ptr::null_mut(),
             ptr::null_mut(),
-            (&raw mut epoch).cast(),
-            size_of::<u64>(),
+            (&raw mut value).cast(),
+            size_of::<T>(),
         )
     };
+    code == 0
 }
 
 /// Reads one of jemalloc's named values; false if it has none of this name and size.

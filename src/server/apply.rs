@@ -18,6 +18,7 @@ impl Server {
         }
         self.note_config();
         self.show_title(&self.name);
+        self.apply_memory_thread();
         self.apply_oom_score()
     }
 
@@ -128,6 +129,10 @@ impl Server {
                 reactions::note_listeners(self);
                 Ok(())
             }
+            Apply::JemallocThread => {
+                self.apply_memory_thread();
+                Ok(())
+            }
             Apply::OomScore => self
                 .apply_oom_score()
                 .map_err(|_| "Failed to set current oom_score_adj. Check server logs.".into()),
@@ -141,7 +146,6 @@ impl Server {
             | Apply::Cluster
             | Apply::Defrag
             | Apply::Hz
-            | Apply::JemallocThread
             | Apply::LocaleCollate
             | Apply::LogFormat
             | Apply::MinReplicas
@@ -152,6 +156,12 @@ impl Server {
             | Apply::TlsPort
             | Apply::Watchdog => Ok(()),
         }
+    }
+
+    /// Free memory goes back to the system by a thread, as `jemalloc-bg-thread` asks, or else by the clock.
+    fn apply_memory_thread(&mut self) {
+        let wanted = self.config.jemalloc_bg_thread;
+        self.gives_memory_back = !(alloc::give_back_in_background(wanted) && wanted);
     }
 
     /// Counts from zero again (CONFIG RESETSTAT).

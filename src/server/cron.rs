@@ -57,9 +57,9 @@ fn give_memory_back(server: &mut Server, now_ms: i64) {
     const BUDGET_US: u64 = 1000;
     let began_us = clock::mono_us();
     while crate::base::slab::collect(8) && clock::mono_us() - began_us < BUDGET_US {}
-    if now_ms - server.decayed_ms >= 1000 {
-        server.decayed_ms = now_ms;
-        alloc::decay();
+    if server.gives_memory_back && now_ms - server.gave_back_ms >= 1000 {
+        server.gave_back_ms = now_ms;
+        alloc::give_back();
     }
 }
 

@@ -172,8 +172,10 @@ pub struct Server {
     pub expire_cycle: ExpireCycle,
     /// The same for what a crash report shows of INFO.
     pub info_kept_ms: i64,
-    /// When freed memory was last given back to the system.
-    pub decayed_ms: i64,
+    /// Whether the clock gives free memory back to the system, because no thread does.
+    pub gives_memory_back: bool,
+    /// When it last did, in milliseconds of the Unix clock.
+    pub gave_back_ms: i64,
     /// The same for the time zone.
     pub zone_read_ms: i64,
     /// Bytes of the request in progress and those its client sent behind it.
@@ -265,7 +267,8 @@ impl Server {
             upkeep_slot: 0,
             expire_cycle: ExpireCycle::default(),
             info_kept_ms: 0,
-            decayed_ms: 0,
+            gives_memory_back: true,
+            gave_back_ms: 0,
             zone_read_ms: 0,
             request_bytes: 0,
             time,

@@ -220,6 +220,36 @@ fn it_answers_to_the_name_redis_server() {
 }
 
 #[test]
+fn a_thread_of_the_allocator_gives_memory_back_as_configured() {
+    if !is_ours() {
+        return;
+    }
+    let server = Server::start(&[]);
+    let has_thread = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).expect("threads");
+        let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm"));
+        tasks
+            .flatten()
+            .any(|task| name(task).is_ok_and(|name| name.starts_with("jemalloc_bg")))
+    };
+    let mut client = server.connect();
+    for (setting, expected) in [("yes", true), ("no", false), ("yes", true)] {
+        client.run(&format!("CONFIG SET jemalloc-bg-thread {setting}"));
+        // It gives itself its name.
+        wait_for(Duration::from_secs(5), "the thread", || {
+            (has_thread() == expected).then_some(())
+        });
+    }
+    // The child of a process that has it writes nevertheless.
+    client.run("SET a b");
+    client.run("BGSAVE");
+    wait_for(Duration::from_secs(10), "the snapshot", || {
+        (server.info("rdb_bgsave_in_progress") == "0").then_some(())
+    });
+    assert_eq!(server.info("rdb_last_bgsave_status"), "ok");
+}
+
+#[test]
 fn a_crash_leaves_a_report() {
     let mut server = Server::start(&["--enable-debug-command", "yes"]);
     let mut client = server.connect();
