@@ -225,11 +225,18 @@ fn fit(query: &mut Vec<u8>, bytes: usize) {
     }
 }
 
-/// Makes room for `more` bytes, and as long as a request needs it for about as much again as there is.
+/// Makes room for `more` bytes, and as long as a request needs it for about as much again as there is. Who has sent a
+/// part of a request gets room for all of it, as moving what there is takes ever longer.
 fn grow(query: &mut Vec<u8>, more: usize, needed: usize) {
+    /// That part: what a client announces takes no more than so many times what it sends.
+    const PARTS: usize = 16;
     let wanted = query.len() + more;
     if wanted > query.capacity() {
-        let room = (2 * query.capacity()).min(needed).max(wanted);
-        query.reserve_exact(room - query.len());
+        let room = if query.len() >= needed / PARTS {
+            needed
+        } else {
+            2 * query.capacity()
+        };
+        query.reserve_exact(room.clamp(wanted, needed.max(wanted)) - query.len());
     }
 }
