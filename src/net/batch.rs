@@ -11,6 +11,7 @@ use crate::resp::encode;
 use crate::resp::reply::Reply;
 use crate::resp::request::{Argv, Limits, Parsed, ProtocolError, Span, parse};
 use crate::server::client::Slot;
+use crate::server::command::NO_AUTH;
 use crate::server::cx::KeyHashes;
 use crate::server::exec::{self, Done};
 use crate::server::registry::Resolved;
@@ -27,6 +28,10 @@ const GROUP: usize = 16;
 /// needs no new memory each time.
 pub(super) const REPLY_BYTES_MAX: usize = 256 << 10;
 
+/// A client's bytes are cut into so many requests at once, or into a little more than so many bytes: what they come to
+/// takes memory, and a request that waits has those behind it cut again.
+const FRAMES_MAX: usize = 1024;
+const CUT_BYTES_MAX: usize = 64 << 10;
 /// Deliveries beyond this are made before the next request runs.
 const DELIVERIES_MAX: usize = 1 << 16;
 
@@ -140,7 +145,7 @@ impl Batch {
             bulk_bytes_max: server.config.proto_max_bulk_len as usize,
             authenticated: client.is_authenticated(),
         };
-        let mut progress = client.progress();
+        let mut progress = client.query.progress();
         let db = client.db;
         let first = self.frames.len();
         let mut cut = Cut {
@@ -155,9 +160,10 @@ impl Batch {
                 Parsed::Request { consumed } => {
                     self.add(server, buffer, cut.rest, spans_from);
                     cut.rest += consumed;
-                    // What an unauthenticated client may send depends on the AUTH before it.
-                    if !limits.authenticated {
-                        cut.again = true;
+                    let is_much = self.frames.len() - first == FRAMES_MAX
+                        || cut.rest - start >= CUT_BYTES_MAX;
+                    if is_much || !limits.authenticated && self.last_may_authenticate(server) {
+                        cut.again = cut.rest < buffer.len();
                         break;
                     }
                 }
@@ -170,7 +176,7 @@ impl Batch {
                 }
             }
         }
-        server.clients.at_mut(slot).set_progress(progress);
+        server.clients.at_mut(slot).query.set_progress(progress);
         self.regions.push(Region {
             slot,
             db,
@@ -206,6 +212,13 @@ impl Batch {
             hashes: (hashes_from as u32, self.hashes.len() as u32),
             resolved,
         });
+    }
+
+    /// Whether the last request may be one after which its client may send more.
+    #[cold]
+    fn last_may_authenticate(&self, server: &Server) -> bool {
+        let resolved = self.frames.last().map(|frame| frame.resolved);
+        matches!(resolved, Some(Resolved::Found(id)) if server.commands.get(id).command.flags & NO_AUTH != 0)
     }
 
     /// The client of a region, and the error that ends its bytes.

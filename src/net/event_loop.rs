@@ -375,13 +375,13 @@ impl EventLoop {
                         }
                     }
                     Ran::Postponed(unrun) => {
-                        self.put_back(slot, unrun);
+                        self.server.clients.at_mut(slot).query.put_back(&unrun);
                         self.server.clients.at_mut(slot).postponed = true;
                         self.server.postponed.push(slot);
                         break;
                     }
                     Ran::Parked(unrun) => {
-                        self.put_back(slot, unrun);
+                        self.server.clients.at_mut(slot).query.put_back(&unrun);
                         break;
                     }
                 }
@@ -419,7 +419,7 @@ impl EventLoop {
         );
         self.server.stats.count_error(&error);
         self.reply.error(&error);
-        self.server.clients.at_mut(slot).query = Vec::new();
+        self.server.clients.at_mut(slot).query.clear();
         self.close(slot, Closing::AfterReplies);
     }
 

@@ -2,11 +2,11 @@
 
 use crate::base::vec;
 use crate::resp::reply::Proto;
-use crate::resp::request::Progress;
 use crate::server::blocked::Parked;
 use crate::server::multi::Transaction;
 use crate::server::out_queue::OutQueue;
 use crate::server::pubsub::{Kind, Subscriptions};
+use crate::server::query::Query;
 use crate::server::tracking::Tracking;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZero;
@@ -149,9 +149,7 @@ pub struct Client {
     /// The last command it ran.
     pub last_command: Option<crate::server::registry::CommandId>,
     /// Received bytes that are not a whole request yet, or must wait.
-    pub query: Vec<u8>,
-    /// What is known of them; `None` if nothing is.
-    unfinished: Option<Box<Unfinished>>,
+    pub query: Query,
     /// What could not be sent at once.
     pub out: OutQueue,
     /// The most bytes of replies that it was sent at once, lately.
@@ -180,15 +178,6 @@ pub struct Client {
 
 /// Of an idle client nothing more is to be kept than this.
 const _: () = assert!(size_of::<Client>() <= 256);
-
-/// What is known of bytes that are not a whole request.
-#[derive(Default)]
-struct Unfinished {
-    /// How far the request was understood.
-    progress: Progress,
-    /// The most bytes that there were since the last look at it.
-    peak: usize,
-}
 
 /// Names that a client gave itself, and what else only some have.
 #[derive(Default)]
@@ -233,8 +222,7 @@ impl Client {
             active_ms: now_ms,
             soft_limit_since_s: None,
             last_command: None,
-            query: Vec::new(),
-            unfinished: None,
+            query: Query::default(),
             out: OutQueue::default(),
             reply_peak: 0,
             reply_peak_ms: now_ms,
@@ -308,10 +296,8 @@ impl Client {
         let tracking = self.tracking.as_ref().map_or(0, |t| t.heap_bytes());
         let subscriptions = self.subscriptions.as_ref();
         let subscriptions = subscriptions.map_or(0, |s| s.heap_bytes());
-        let buffers = self.query.capacity() + self.out.bytes();
-        let unfinished = self.unfinished.as_ref();
-        let unfinished = unfinished.map_or(0, |_| size_of::<Unfinished>());
-        size_of::<Client>() + buffers + unfinished + parked + transaction + tracking + subscriptions
+        let buffers = self.query.heap_bytes() + self.out.bytes();
+        size_of::<Client>() + buffers + parked + transaction + tracking + subscriptions
     }
 
     /// Whether it connects from this machine.
@@ -347,43 +333,6 @@ impl Client {
         if let Some(label) = &mut self.label {
             label.user = None;
         }
-    }
-
-    /// How far the request in `query` was understood.
-    #[inline]
-    pub fn progress(&self) -> Progress {
-        self.unfinished
-            .as_ref()
-            .map_or(Progress::default(), |unfinished| unfinished.progress)
-    }
-
-    /// Remembers how far the request in `query` was understood.
-    #[inline]
-    pub fn set_progress(&mut self, progress: Progress) {
-        if self.unfinished.is_some() || progress != Progress::default() {
-            self.unfinished.get_or_insert_default().progress = progress;
-        }
-    }
-
-    /// The longest that `query` was, as far as it was noted since it was last forgotten.
-    pub fn query_peak(&self) -> usize {
-        self.unfinished.as_ref().map_or(0, |u| u.peak)
-    }
-
-    /// Notes a length of `query`.
-    pub fn note_query(&mut self, bytes: usize) {
-        let unfinished = self.unfinished.get_or_insert_default();
-        unfinished.peak = unfinished.peak.max(bytes);
-    }
-
-    /// Forgets all lengths of `query` but the present one.
-    pub fn forget_query_peak(&mut self) {
-        let progress = self.progress();
-        self.unfinished = None;
-        if !self.query.is_empty() {
-            self.note_query(self.query.len());
-        }
-        self.set_progress(progress);
     }
 
     /// Changes whether replies are sent.

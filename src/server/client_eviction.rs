@@ -131,9 +131,15 @@ mod tests {
         for &bytes in queries {
             let end = || Endpoint::tcp(([127, 0, 0, 1], 6379));
             let slot = server.add_client(3, end(), end());
-            server.clients.at_mut(slot).query.reserve_exact(bytes);
+            set_room(&mut server, slot, bytes);
         }
         server
+    }
+
+    fn set_room(server: &mut Server, slot: Slot, bytes: usize) {
+        let query = &mut server.clients.at_mut(slot).query;
+        query.take();
+        query.give_back(Vec::with_capacity(bytes).into());
     }
 
     fn limit(server: &mut Server, bytes: usize) {
@@ -174,7 +180,7 @@ mod tests {
             server.client_eviction.total,
             before - 200 - size_of::<Client>()
         );
-        server.clients.at_mut(0).query.reserve_exact(500);
+        set_room(&mut server, 0, 500);
         note(&mut server, 0, 7);
         assert_eq!(
             server.client_eviction.total,

@@ -73,11 +73,14 @@ pub fn line(server: &Server, client: &Client, request_bytes: usize) -> String {
 fn unread_bytes(client: &Client) -> usize {
     /// A marker, the digits of a length and a line end.
     const HEADER_MAX: usize = 1 + 20 + 2;
-    let rest = client.query.get(client.progress().argument_at()..);
+    let rest = client
+        .query
+        .bytes()
+        .get(client.query.progress().argument_at()..);
     let header = rest.filter(|rest| rest.starts_with(b"$"));
     let header = header.map(|rest| &rest[..rest.len().min(HEADER_MAX)]);
     match header.and_then(|header| memchr::memchr(b'\n', header)) {
-        Some(end) => client.query.len() - client.progress().argument_at() - end - 1,
+        Some(end) => client.query.len() - client.query.progress().argument_at() - end - 1,
         None => client.query.len(),
     }
 }

@@ -36,6 +36,7 @@ pub mod pause;
 pub mod peers;
 pub mod propagate;
 pub mod pubsub;
+pub mod query;
 pub mod reactions;
 pub mod registry;
 pub mod scripting;

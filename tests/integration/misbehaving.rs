@@ -1,11 +1,13 @@
 //! Clients that send garbage, stop half-way, announce what they do not send or never read: each costs
 //! bounded memory, is closed with a reason in the log, and leaves the others alone.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Server, is_ours, wait_for};
-use crate::resp::{Client, Value, frame};
+use crate::harness::{Server, info_field, is_ours, wait_for};
+use crate::resp::{Client, REPLY_TIMEOUT, Value, frame};
 
 /// A small generator: the same bytes in every run.
 struct Random(u64);
@@ -224,6 +226,65 @@ fn a_query_buffer_has_a_limit() {
         "the log says why"
     );
     assert_eq!(server.connect().run("EXISTS key"), Value::Integer(0));
+}
+
+/// Who sends faster than it is served waits in its socket.
+#[test]
+fn a_stranger_that_sends_and_sends_costs_no_memory() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    let mut watcher = server.connect();
+    assert_eq!(watcher.run("AUTH secret"), Value::ok());
+    let mut stranger = TcpStream::connect(server.address()).unwrap();
+    stranger.set_read_timeout(Some(REPLY_TIMEOUT)).unwrap();
+    let mut sender = stranger.try_clone().unwrap();
+    let sending = thread::spawn(move || {
+        let requests = frame(&["PING"]).repeat(20_000);
+        // A server that has enough of it may hang up.
+        (0..100)
+            .take_while(|_| sender.write_all(&requests).is_ok())
+            .count()
+    });
+    let mut replies = vec![0; 1 << 20];
+    let (mut received, mut peak) = (0, 0);
+    let all = 100 * 20_000 * "-NOAUTH Authentication required.\r\n".len();
+    while received < all {
+        let read = stranger.read(&mut replies);
+        let info = watcher.run("INFO memory").text();
+        peak = info_field(&info, "used_memory_peak").parse().unwrap();
+        match read {
+            Ok(n @ 1..) => received += n,
+            _ => break,
+        }
+    }
+    drop(stranger);
+    assert!(sending.join().unwrap() > 0);
+    if is_ours() {
+        assert!(peak < 4 << 20, "{peak} bytes were in use");
+    }
+}
+
+/// What is cut into requests takes more memory than before.
+#[test]
+fn many_requests_behind_one_that_waits_cost_what_was_sent() {
+    const REQUESTS: usize = 2_000_000;
+    let server = Server::start(&[]);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    client.send(frame(&["BLPOP", "key", "0"]));
+    let requests = "PING\r\n".repeat(REQUESTS / 20);
+    (0..20).for_each(|_| client.send(&requests));
+    let sent = REQUESTS * "PING\r\n".len();
+    wait_for(Duration::from_secs(20), "all of it", || {
+        (server.info_number("total_net_input_bytes") > sent as i64).then_some(())
+    });
+    other.run("RPUSH key value");
+    assert_eq!(client.read().items().len(), 2);
+    for _ in 0..REQUESTS {
+        assert_eq!(client.read(), Value::Simple("PONG".into()));
+    }
+    if is_ours() {
+        let peak = server.info_number("used_memory_peak");
+        assert!(peak < 3 * sent as i64, "{peak} bytes were in use");
+    }
 }
 
 #[test]

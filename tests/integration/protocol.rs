@@ -247,6 +247,21 @@ fn authentication_counts_for_the_rest_of_its_pipeline() {
     }
 }
 
+/// What came before the end of a connection has run when that is noticed.
+#[test]
+fn what_was_sent_behind_auth_before_hanging_up_runs() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    let mut client = server.connect();
+    let requests = frame(&["INCR", "counter"]).repeat(5_000);
+    client.send([frame(&["AUTH", "secret"]), requests].concat());
+    client.finish_sending();
+    assert_eq!(client.read(), Value::ok());
+    for expected in 1..=5_000 {
+        assert_eq!(client.read(), Value::Integer(expected));
+    }
+    assert_eq!(client.read_to_close(), b"");
+}
+
 /// A pause of writes holds up what a client sent behind its write, too.
 #[test]
 fn a_paused_pipeline_keeps_its_order() {

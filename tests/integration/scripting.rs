@@ -105,6 +105,39 @@ fn what_a_client_sends_behind_a_busy_script_runs_after_it() {
     }
 }
 
+/// A large request runs from its client's own buffer, and what comes while it does must not get lost or between.
+#[test]
+fn what_comes_while_a_large_script_is_busy_has_its_place() {
+    let server = Server::start(&["--busy-reply-threshold", "20"]);
+    let mut other = server.connect();
+    for padding in [10, 100_000, 2_000_000] {
+        let mut victim = server.connect();
+        let padding = "x".repeat(padding);
+        let script = frame(&["EVAL", "while true do end", "0", &padding]);
+        let behind = [
+            frame(&["SET", "key", "AAAABBBB"]),
+            frame(&["GET", "key"]),
+            frame(&["ECHO", "last"]),
+        ]
+        .concat();
+        let cut = behind.len() / 4;
+        victim.send([&script[..], &behind[..cut]].concat());
+        wait_for(Duration::from_secs(20), "the server to be busy", || {
+            (other.run("PING").text() == BUSY).then_some(())
+        });
+        for piece in behind[cut..].chunks(behind.len() / 3) {
+            victim.send(piece);
+            sleep(Duration::from_millis(10));
+            assert_eq!(other.run("PING").text(), BUSY);
+        }
+        assert_eq!(other.run("SCRIPT KILL").text(), "OK");
+        assert!(victim.read().is_error());
+        for expected in ["OK", "AAAABBBB", "last"] {
+            assert_eq!(victim.read().text(), expected, "{}", padding.len());
+        }
+    }
+}
+
 #[test]
 fn two_clients_that_send_scripts_at_once() {
     let server = Server::start(&["--busy-reply-threshold", "50"]);
