@@ -95,7 +95,7 @@ mod tests {
 
     /// Runs what was written, and gives how many commands and checksums that were.
     fn replay(session: &mut Session, file: &[u8]) -> (usize, usize) {
-        let mut reader = CommandReader::new(Cursor::new(file), 0, true);
+        let mut reader = CommandReader::new(Cursor::new(file), 0, file.len() as u64, true);
         let (mut commands, mut checksums) = (0, 0);
         loop {
             match reader.next().expect("what was written can be read") {

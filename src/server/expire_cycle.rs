@@ -23,6 +23,8 @@ const SLICE_US: u64 = 1000;
 pub struct ExpireCycle {
     /// The database to begin with.
     first_db: usize,
+    /// The same for the fields of its hashes.
+    first_fields_db: usize,
     /// When it goes on, in microseconds of the Unix clock, if it was not through.
     resumes_us: Option<i64>,
 }
@@ -104,7 +106,9 @@ fn expire_keys(server: &mut Server, now_ms: i64, until_us: u64) -> bool {
 fn expire_fields(server: &mut Server, now_ms: i64, until_us: u64) -> bool {
     /// Fields between two looks at the clock.
     const FIELDS: usize = 64;
-    for db in 0..server.keyspace.count() {
+    let count = server.keyspace.count();
+    let first = server.expire_cycle.first_fields_db;
+    for db in (first..count).chain(0..first) {
         while let Some(found) = expire::take_fields(&mut server.keyspace, db, now_ms, FIELDS) {
             server.stats.keyspace.expired_fields += found.fields.len() as u64;
             server.effects.fields_expired(db, &found.key, found.fields);
@@ -112,6 +116,7 @@ fn expire_fields(server: &mut Server, now_ms: i64, until_us: u64) -> bool {
                 server.effects.emptied(db, &found.key);
             }
             if clock::mono_us() > until_us {
+                server.expire_cycle.first_fields_db = (db + 1) % count;
                 return false;
             }
         }

@@ -43,7 +43,13 @@ impl Dues {
 
     /// The buckets from this one on are no more.
     pub(super) fn cut(&mut self, buckets: usize) {
-        self.earliest.truncate(buckets.div_ceil(GROUP));
+        let groups = buckets.div_ceil(GROUP);
+        if groups < self.earliest.len() {
+            self.earliest.truncate(groups);
+            if groups < self.earliest.capacity() / 4 {
+                self.earliest.shrink_to(2 * groups);
+            }
+        }
     }
 
     /// A group was looked through, and this is when the first of its entries is due.

@@ -57,13 +57,13 @@ pub struct CommandReader<R> {
 }
 
 impl<R: Read + Seek> CommandReader<R> {
-    /// Reads from `source`, which stands at `offset` of its file.
-    pub fn new(source: R, offset: u64, checks: bool) -> CommandReader<R> {
-        CommandReader::in_chunks(source, offset, checks, CHUNK)
+    /// Reads from `source`, which stands at `offset` of its file and ends at `end` of it.
+    pub fn new(source: R, offset: u64, end: u64, checks: bool) -> CommandReader<R> {
+        CommandReader::in_chunks(source, offset, end, checks, CHUNK)
     }
 
-    fn in_chunks(source: R, offset: u64, checks: bool, chunk: usize) -> CommandReader<R> {
-        let mut items = Items::new(source, offset, chunk);
+    fn in_chunks(source: R, offset: u64, end: u64, checks: bool, chunk: usize) -> CommandReader<R> {
+        let mut items = Items::new(source, offset, end, chunk);
         if checks {
             items.begin_sum();
         }
@@ -160,7 +160,7 @@ impl<R: Read + Seek> CommandReader<R> {
         let here = source.stream_position().map_err(ReadError::Io)?;
         let there = here.checked_sub(ahead).expect("what was read lies before");
         source.seek(SeekFrom::Start(there)).map_err(ReadError::Io)?;
-        let again = Items::new(source.take(to - known), known, CHUNK);
+        let again = Items::new(source.take(to - known), known, to, CHUNK);
         let sum = sum_of_rest(again, from)?;
         let source = self.items.source();
         source.seek(SeekFrom::Start(here)).map_err(ReadError::Io)?;

@@ -12,6 +12,8 @@ const STEP: usize = 1 << 16;
 /// Whether a file that seems to end inside the item at `fault` goes on behind that: a length that is not what was
 /// written takes what follows for its own. A checksum tells, of a batch that the item is in or of a whole one behind
 /// it; what only looks like one is of neither. `sealed_to` is where the last checksum before the fault ends.
+///
+/// In doubt it does: what is wrongly taken for the end is lost, what is not can be looked at.
 pub fn go_on_behind(file: &File, sealed_to: u64, fault: u64) -> io::Result<bool> {
     /// What somebody wrote into a value to look like checksums is not read over and over.
     const TRIED_MAX: usize = 64;
@@ -29,7 +31,7 @@ pub fn go_on_behind(file: &File, sealed_to: u64, fault: u64) -> io::Result<bool>
         }
         at = line_at + 1;
     }
-    Ok(false)
+    Ok(true)
 }
 
 /// Where the batch begins that a fault lies in, by the first checksum behind it, if it is the fault's batch or none
@@ -131,5 +133,8 @@ mod tests {
         let other = b"*1\r\n$90\r\nx\r\n#CRC:2:0\r\n";
         check(&before, 0, other, false);
         check(&before, 0, &[&other[..], &sealed(b"x")].concat(), true);
+        // There are more of these than are looked at.
+        check(&before, 0, &other.repeat(10), false);
+        check(&before, 0, &other.repeat(70), true);
     }
 }

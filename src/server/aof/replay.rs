@@ -46,9 +46,10 @@ impl Replay {
         offset: u64,
         checks: bool,
     ) -> io::Result<Replay> {
+        let end = file.metadata()?.len();
         file.seek(SeekFrom::Start(offset))?;
         Ok(Replay {
-            reader: CommandReader::new(file, offset, checks),
+            reader: CommandReader::new(file, offset, end, checks),
             slot: server.clients.add_internal(),
             reply: Reply::new(),
             transaction: None,

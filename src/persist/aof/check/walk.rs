@@ -119,7 +119,7 @@ impl Checker<'_, '_> {
         file.seek(SeekFrom::Start(from))
             .map_err(|e| subject.cannot_read(&e))?;
         // What a server appends meanwhile is left to the next time.
-        let mut reader = CommandReader::new(file.take(to.saturating_sub(from)), from, true);
+        let mut reader = CommandReader::new(file.take(to.saturating_sub(from)), from, to, true);
         let mut walk = Walk::new(from);
         let mut name = Vec::new();
         let mut in_transaction = false;

@@ -55,7 +55,8 @@ fn fuzz(seed: u64, goes_on: impl Fn(u64) -> bool) -> (u64, u64) {
 
 /// Reads a file: how many commands there are, where it is whole up to, and whether that is its end.
 fn read(file: &[u8], checks: bool, chunk: usize) -> (usize, usize, bool) {
-    let mut reader = CommandReader::in_chunks(Cursor::new(file), 0, checks, chunk);
+    let mut reader =
+        CommandReader::in_chunks(Cursor::new(file), 0, file.len() as u64, checks, chunk);
     let mut commands = 0;
     // Where items begin from the end of the last checksum on.
     let mut borders = Vec::new();

@@ -23,6 +23,8 @@ pub(super) struct Items<R> {
     at: usize,
     /// The offset in the file of the buffer's first byte.
     buffer_offset: u64,
+    /// Where the file ends.
+    end: u64,
     /// Whether the source has no more.
     is_at_end: bool,
     /// The arguments of the last command.
@@ -37,14 +39,15 @@ pub(super) struct Items<R> {
 }
 
 impl<R: Read> Items<R> {
-    /// Reads from `source`, which stands at `offset` of its file, about so many bytes at once.
-    pub(super) fn new(source: R, offset: u64, chunk: usize) -> Items<R> {
+    /// Reads from `source`, which stands at `offset` of its file and ends at `end` of it, about so many bytes at once.
+    pub(super) fn new(source: R, offset: u64, end: u64, chunk: usize) -> Items<R> {
         Items {
             source,
             buffer: Vec::new(),
             item: 0,
             at: 0,
             buffer_offset: offset,
+            end,
             is_at_end: false,
             spans: Vec::new(),
             lines: 0,
@@ -154,10 +157,11 @@ impl<R: Read> Items<R> {
                     return Ok(Item::Command);
                 }
                 Parsed::Incomplete => {
-                    let missing = progress
-                        .bytes_needed()
-                        .saturating_sub(self.buffer.len() - self.at);
-                    if !self.read_more(missing)? {
+                    let needed = progress.bytes_needed();
+                    let missing = needed.saturating_sub(self.buffer.len() - self.at);
+                    // What cannot be there is not looked for: a length that was damaged may ask for anything.
+                    let ends_before = self.offset().saturating_add(needed as u64) > self.end;
+                    if ends_before || !self.read_more(missing)? {
                         return Err(self.what_ends_here(progress.argument_at()));
                     }
                 }

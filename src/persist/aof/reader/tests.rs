@@ -22,7 +22,8 @@ fn read(bytes: &[u8]) -> (Vec<String>, Option<ReadError>, u64) {
 }
 
 fn read_in_chunks(bytes: &[u8], chunk: usize) -> (Vec<String>, Option<ReadError>, u64) {
-    let mut reader = CommandReader::in_chunks(Cursor::new(bytes), 0, true, chunk);
+    let mut reader =
+        CommandReader::in_chunks(Cursor::new(bytes), 0, bytes.len() as u64, true, chunk);
     let mut names = Vec::new();
     loop {
         match reader.next() {
@@ -74,6 +75,18 @@ fn what_is_no_argument_is_not_cut_off() {
     check("*3\r\n$3\r\nSET\r\n$3", true);
     check("*3\r\nXXXX", false);
     check("*3\r\n$3\r\nSET\r\n3\r", false);
+}
+
+/// A length that goes beyond the end of the file is no reason to read all of that.
+#[test]
+fn a_length_beyond_the_end_takes_no_memory() {
+    let rest = commands(&["SET"; 100], 100_000);
+    let bytes = [&b"*2\r\n$3\r\nSET\r\n$99999999999\r\n"[..], &rest].concat();
+    let end = bytes.len() as u64;
+    let mut reader = CommandReader::new(Cursor::new(&bytes), 0, end, true);
+    assert!(matches!(reader.next(), Err(ReadError::Truncated)));
+    let taken = reader.items.capacity();
+    assert!(taken <= 4 * super::CHUNK, "{taken} bytes");
 }
 
 #[test]
