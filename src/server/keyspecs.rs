@@ -3,7 +3,8 @@
 use crate::base::num::parse_i64;
 use crate::resp::request::Argv;
 use crate::server::command::{
-    ACCESS, Begin, Command, Find, KeyFlags, KeySpec, NOT_KEY, OW, RO, RW, UPDATE, VARIABLE_FLAGS,
+    ACCESS, Begin, Command, Find, INCOMPLETE, KeyFlags, KeySpec, NOT_KEY, OW, RO, RW, UPDATE,
+    VARIABLE_FLAGS,
 };
 
 /// A key among a request's arguments.
@@ -16,13 +17,16 @@ pub struct KeyAt {
 }
 
 /// The keys of a request, in the order of the command's specs; `None` if its arguments contradict
-/// them.
+/// them, as a count of no keys does.
 pub fn keys_of(command: &Command, argv: Argv<'_>) -> Option<Vec<KeyAt>> {
     let mut keys = Vec::new();
     for spec in command.keys.iter().filter(|spec| spec.flags & NOT_KEY == 0) {
         let Some(first) = begin(spec, argv) else {
             continue;
         };
+        if spec.flags & INCOMPLETE != 0 {
+            return Some(migrated(spec.flags & !INCOMPLETE, argv));
+        }
         let (first, last, step) = range(spec, first, argv)?;
         let flags = flags_of(command, spec, argv);
         keys.extend(
@@ -34,16 +38,16 @@ pub fn keys_of(command: &Command, argv: Argv<'_>) -> Option<Vec<KeyAt>> {
     Some(keys)
 }
 
-/// Where a spec's search begins; `None` if its keyword is not there.
+/// Where a spec's search begins; `None` if its keyword is not there, or has nothing behind it.
 fn begin(spec: &KeySpec, argv: Argv<'_>) -> Option<usize> {
     match spec.begin {
         Begin::Index(index) => Some(index as usize),
         Begin::Keyword(keyword, from) => {
             let is_keyword = |i: &usize| argv.at(*i).eq_ignore_ascii_case(keyword.as_bytes());
             let found = if from >= 0 {
-                (from as usize..argv.len()).find(is_keyword)
+                (from as usize..argv.len() - 1).find(is_keyword)
             } else {
-                (1..=argv.len().checked_sub(from.unsigned_abs() as usize)?)
+                (2..=argv.len().checked_sub(from.unsigned_abs() as usize)?)
                     .rev()
                     .find(is_keyword)
             };
@@ -73,8 +77,29 @@ fn sort_option(word: &str, argv: Argv<'_>) -> Option<usize> {
     found
 }
 
-/// The first and last argument and the step of a spec whose search began; a count of zero gives an
-/// empty range.
+/// The keys of a MIGRATE that has the word KEYS somewhere, the only command whose specs are incomplete: the word
+/// may be a password or a key too. There are none if both ways of naming keys are used, which it refuses.
+fn migrated(flags: KeyFlags, argv: Argv<'_>) -> Vec<KeyAt> {
+    let mut i = 6;
+    while let Some(arg) = argv.get(i) {
+        let is = |option: &str| arg.eq_ignore_ascii_case(option.as_bytes());
+        if is("KEYS") {
+            let named = match argv.at(3) {
+                b"" => i + 1..argv.len(),
+                _ => 0..0,
+            };
+            return named.map(|index| KeyAt { index, flags }).collect();
+        }
+        i += match () {
+            _ if is("AUTH") => 2,
+            _ if is("AUTH2") => 3,
+            _ => 1,
+        };
+    }
+    vec![KeyAt { index: 3, flags }]
+}
+
+/// The first and last argument and the step of a spec whose search began.
 fn range(spec: &KeySpec, begin: usize, argv: Argv<'_>) -> Option<(usize, usize, usize)> {
     let (first, last, step) = match spec.find {
         Find::Range { last, step, .. } if last >= 0 => (begin, begin + last as usize, step),
@@ -97,11 +122,8 @@ fn range(spec: &KeySpec, begin: usize, argv: Argv<'_>) -> Option<(usize, usize, 
             let count = usize::try_from(count)
                 .ok()
                 .filter(|&count| count < argv.len())?;
-            let (first, step) = (begin + first as usize, step as usize);
-            if count == 0 {
-                return Some((1, 0, step));
-            }
-            (first, first + (count - 1) * step, step as i32)
+            let first = begin + first as usize;
+            (first, first + count.checked_sub(1)? * step as usize, step)
         }
     };
     let fits = first <= last && last < argv.len();
@@ -113,26 +135,26 @@ fn flags_of(command: &Command, spec: &KeySpec, argv: Argv<'_>) -> KeyFlags {
     if spec.flags & VARIABLE_FLAGS == 0 {
         return spec.flags;
     }
-    let has = |words: &[&str]| {
-        let is_one = |arg: &[u8]| {
-            words
-                .iter()
-                .any(|word| arg.eq_ignore_ascii_case(word.as_bytes()))
-        };
-        argv.tail(2).iter().any(is_one)
-    };
+    let all = spec.flags & !VARIABLE_FLAGS & (RW | ACCESS | UPDATE);
+    let gets = |arg: &[u8]| arg.eq_ignore_ascii_case(b"GET");
     match command.name {
-        "set"
-            if !argv
-                .tail(3)
-                .iter()
-                .any(|arg| arg.eq_ignore_ascii_case(b"GET")) =>
-        {
-            OW | UPDATE
-        }
-        "bitfield" if !has(&["SET", "INCRBY"]) => RO | ACCESS,
-        _ => spec.flags & !VARIABLE_FLAGS & (RW | ACCESS | UPDATE),
+        "set" if !argv.tail(3).iter().any(gets) => OW | UPDATE,
+        "bitfield" if only_reads(argv.tail(2)) => RO | ACCESS,
+        _ => all,
     }
+}
+
+/// Whether these are steps of BITFIELD of which none writes.
+fn only_reads(steps: Argv<'_>) -> bool {
+    let mut i = 0;
+    while let Some(step) = steps.get(i) {
+        i += match () {
+            _ if step.eq_ignore_ascii_case(b"GET") => 3,
+            _ if step.eq_ignore_ascii_case(b"OVERFLOW") => 2,
+            _ => return false,
+        };
+    }
+    i == steps.len()
 }
 
 #[cfg(test)]
@@ -199,7 +221,7 @@ mod tests {
             notes: None,
         }];
         check(KEYNUM, "x script 2 a b c", Some(&[3, 4]));
-        check(KEYNUM, "x script 0 a", Some(&[]));
+        check(KEYNUM, "x script 0 a", None);
         check(KEYNUM, "x script 4 a b c", None);
         check(KEYNUM, "x script -1 a", None);
         check(KEYNUM, "x script 9223372036854775807 a", None);
@@ -221,13 +243,46 @@ mod tests {
         }];
         check(STREAMS, "x COUNT 2 streams a b 0 0", Some(&[4, 5]));
         check(STREAMS, "x COUNT 2", Some(&[]));
-        check(STREAMS, "x streams", None);
+        check(STREAMS, "x streams", Some(&[]));
+        check(STREAMS, "x streams a", None);
         const LAST: &[KeySpec] = &[KeySpec {
             begin: Begin::Keyword("KEYS", -2),
             ..KeySpec::at(0).to_end(1)
         }];
         check(LAST, "x a KEYS b KEYS c", Some(&[5]));
         check(LAST, "x", Some(&[]));
+        const STORE: &[KeySpec] = &[
+            FIRST,
+            KeySpec {
+                begin: Begin::Keyword("STORE", 2),
+                ..FIRST
+            },
+        ];
+        check(STORE, "x a 1 STORE b", Some(&[1, 4]));
+        check(STORE, "x a 1 STORE", Some(&[1]));
+    }
+
+    #[test]
+    fn keys_that_migrate() {
+        const MIGRATE: &[KeySpec] = &[
+            KeySpec::at(3),
+            KeySpec {
+                begin: Begin::Keyword("KEYS", -2),
+                ..KeySpec::at(0).to_end(1).flags(INCOMPLETE)
+            },
+        ];
+        check(MIGRATE, "x h p k 0 9", Some(&[3]));
+        check(MIGRATE, "x h p  0 9 KEYS a b", Some(&[7, 8]));
+        check(
+            MIGRATE,
+            "x h p  0 9 copy REPLACE keys a KEYS",
+            Some(&[9, 10]),
+        );
+        check(MIGRATE, "x h p k 0 9 KEYS a b", Some(&[]));
+        check(MIGRATE, "x h p keys 0 9 COPY", Some(&[3]));
+        check(MIGRATE, "x keys p k 0 9 KEYS", Some(&[3]));
+        check(MIGRATE, "x h p k 0 9 AUTH keys COPY", Some(&[3]));
+        check(MIGRATE, "x h p  0 9 AUTH2 keys keys KEYS a", Some(&[10]));
     }
 
     #[test]
@@ -246,5 +301,20 @@ mod tests {
         check("set k v", OW | UPDATE);
         check("set k get", OW | UPDATE);
         check("set k v nx get", RW | ACCESS | UPDATE);
+    }
+
+    #[test]
+    fn bitfields_that_only_read() {
+        let check = |steps: &str, expected: bool| {
+            let words: Vec<&[u8]> = steps.split(' ').map(str::as_bytes).collect();
+            let argv = OwnedArgv::from_slices(&words);
+            assert_eq!(only_reads(argv.as_argv()), expected, "{steps}");
+        };
+        check("GET u8 0", true);
+        check("get u8 set OVERFLOW incrby", true);
+        check("GET u8 0 SET u8 0 1", false);
+        check("INCRBY u8 0 1", false);
+        check("GET u8", false);
+        check("k", false);
     }
 }
