@@ -5,7 +5,7 @@ use cinnabar::commands;
 use cinnabar::net::EventLoop;
 use cinnabar::script::functions;
 use cinnabar::server::aof;
-use cinnabar::server::apply::log_level;
+use cinnabar::server::apply::{log_form, log_level};
 use cinnabar::server::args::{self, Invocation, Start};
 use cinnabar::server::check_aof;
 use cinnabar::server::check_rdb;
@@ -298,7 +298,7 @@ fn log_settings(config: &Config) -> LogSettings {
     LogSettings {
         level: log_level(config.loglevel),
         file: (!config.logfile.is_empty()).then(|| config.logfile.as_path().to_path_buf()),
-        json: config.log_format == config::LogFormat::Json,
+        form: log_form(config),
         syslog: config.syslog_enabled.then(|| SyslogSettings {
             ident: config.syslog_ident.to_text(),
             facility: log::syslog_facility(config::Choice::name(config.syslog_facility))

@@ -5,7 +5,8 @@ use crate::persist::files::plain;
 use crate::resp::error::ErrorReply;
 use crate::server::client::unusual as client_unusual;
 use crate::server::config::{
-    Apply, Choice, LogLevel, OomScoreAdj, RewriteOptions, SetContext, SetError, rewrite_file,
+    Apply, Choice, Config, LogLevel, OomScoreAdj, RewriteOptions, SetContext, SetError,
+    rewrite_file,
 };
 use crate::server::state::Server;
 use crate::server::{aof, crash, gate, log, reactions, supervise};
@@ -112,6 +113,10 @@ impl Server {
                 log::set_level(log_level(self.config.loglevel));
                 Ok(())
             }
+            Apply::LogFormat => {
+                log::set_form(log_form(&self.config));
+                Ok(())
+            }
             Apply::Maxclients => self.check_maxclients(),
             Apply::Maxmemory => {
                 self.warn_of_small_maxmemory();
@@ -147,7 +152,6 @@ impl Server {
             | Apply::Defrag
             | Apply::Hz
             | Apply::LocaleCollate
-            | Apply::LogFormat
             | Apply::MinReplicas
             | Apply::ProcTitle
             | Apply::ReplBacklog
@@ -274,6 +278,14 @@ impl Server {
 /// The log's name for a level of the configuration.
 pub fn log_level(level: LogLevel) -> log::LogLevel {
     log::LogLevel::from_name(level.name()).unwrap_or(log::LogLevel::Notice)
+}
+
+/// What lines of the log look like by a configuration.
+pub fn log_form(config: &Config) -> log::Form {
+    log::Form {
+        format: config.log_format,
+        timestamp: config.log_timestamp_format,
+    }
 }
 
 #[cfg(test)]

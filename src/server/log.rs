@@ -6,7 +6,8 @@
 //! ```
 //!
 //! with the role M (master), S (replica), C (a child that saves) or X (sentinel), and the level `.` (debug), `-`
-//! (verbose), `*` (notice) or `#` (warning). `log-format json` writes one object a line instead.
+//! (verbose), `*` (notice) or `#` (warning). `log-format json` writes one object a line instead, `logfmt` one of
+//! pairs like `level=notice`. Where lines go is here; what they look like is in [`line`].
 //!
 //! Redis's levels are tracing's: TRACE is debug, DEBUG is verbose, INFO is notice, WARN and ERROR are warning. An
 //! event below the level costs one load. A message never spans lines: control characters in it are escaped, since
@@ -16,7 +17,7 @@
 //! path names another file, so that rotating it by renaming works. A line is written by one call, without buffering.
 //! No lock is waited for longer than a moment: a forked child may inherit one that nobody will release.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt;
@@ -26,15 +27,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::Duration;
 
-use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry;
 
+pub use self::line::Form;
+use self::line::{Head, Said, ShortLine};
 use crate::base::clock::{self, CivilTime};
 use crate::base::sys;
+use crate::server::config::{Choice, LogFormat, LogTimestamp};
+
+mod line;
 
 /// How much is logged; each level includes those after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,8 +155,8 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// The file that lines are appended to; standard output if there is none.
     pub file: Option<PathBuf>,
-    /// Whether lines are JSON objects.
-    pub json: bool,
+    /// What lines look like at first.
+    pub form: Form,
     /// Whether lines go to the system's log as well.
     pub syslog: Option<SyslogSettings>,
 }
@@ -207,6 +212,13 @@ pub fn level() -> LogLevel {
     LOGGER.get().map_or(LogLevel::Notice, Logger::level)
 }
 
+/// Changes what lines look like.
+pub fn set_form(form: Form) {
+    if let Some(logger) = LOGGER.get() {
+        logger.set_form(form);
+    }
+}
+
 /// Says what this process is from now on.
 pub fn set_role(role: Role) {
     ROLE.store(role as u8, Ordering::Relaxed);
@@ -221,7 +233,8 @@ fn role() -> Role {
     }
 }
 
-/// Writes lines as they are, whatever the level: a banner, a crash report. In JSON each becomes a warning.
+/// Writes lines as they are, whatever the level: a banner, a crash report. Where lines have a form for machines each
+/// becomes a warning.
 pub fn write_block(text: &str) {
     match LOGGER.get() {
         Some(logger) => logger.write_block(text),
@@ -231,33 +244,25 @@ pub fn write_block(text: &str) {
 
 /// Writes a warning without allocating, for signal handlers; cut if it is long.
 pub fn write_emergency(message: fmt::Arguments<'_>) {
-    let line = emergency_line(message, LOGGER.get().is_some_and(|logger| logger.json));
+    let form = LOGGER.get().map_or(
+        Form {
+            format: LogFormat::Text,
+            timestamp: LogTimestamp::Legacy,
+        },
+        Logger::form,
+    );
+    let line = ShortLine::new(&Head::now(LogLevel::Warning), form, message);
     match LOGGER.get() {
         Some(logger) => logger.write(line.bytes()),
         None => drop(sys::write_stdout(line.bytes())),
     }
 }
 
-fn emergency_line(message: fmt::Arguments<'_>, json: bool) -> ShortLine {
-    let mut line = ShortLine {
-        bytes: [0; 1024],
-        len: 0,
-    };
-    let head = Head::now(LogLevel::Warning);
-    // What does not fit is cut.
-    let _ = if json {
-        head.write_json(&mut line, message, "")
-    } else {
-        head.write_plain(&mut line)
-            .and_then(|()| line.write_fmt(message))
-    };
-    line.finish(json);
-    line
-}
-
 struct Logger {
     level: AtomicU8,
-    json: bool,
+    /// The places of the form's parts among their kinds' values.
+    format: AtomicU8,
+    timestamp: AtomicU8,
     path: Option<PathBuf>,
     /// The file at `path`, if it could be opened.
     file: Mutex<Option<OpenFile>>,
@@ -268,13 +273,30 @@ impl Logger {
     fn open(settings: LogSettings) -> io::Result<Logger> {
         let file = settings.file.as_deref().map(OpenFile::open).transpose()?;
         let syslog = settings.syslog.map(Syslog::open).transpose()?;
-        Ok(Logger {
+        let logger = Logger {
             level: AtomicU8::new(settings.level as u8),
-            json: settings.json,
+            format: AtomicU8::new(0),
+            timestamp: AtomicU8::new(0),
             path: settings.file,
             file: Mutex::new(file),
             syslog,
-        })
+        };
+        logger.set_form(settings.form);
+        Ok(logger)
+    }
+
+    fn set_form(&self, form: Form) {
+        let (format, timestamp) = (form.format.index(), form.timestamp.index());
+        self.format.store(format as u8, Ordering::Relaxed);
+        self.timestamp.store(timestamp as u8, Ordering::Relaxed);
+    }
+
+    fn form(&self) -> Form {
+        let index = |place: &AtomicU8| usize::from(place.load(Ordering::Relaxed));
+        Form {
+            format: LogFormat::VALUES[index(&self.format)],
+            timestamp: LogTimestamp::VALUES[index(&self.timestamp)],
+        }
     }
 
     fn level(&self) -> LogLevel {
@@ -282,42 +304,38 @@ impl Logger {
     }
 
     fn write_event(&self, event: &Event<'_>) {
-        let mut said = Said {
-            json: self.json,
-            message: String::new(),
-            fields: String::new(),
-        };
+        let form = self.form();
+        let mut said = Said::new(form.format);
         event.record(&mut said);
         let level = LogLevel::of_event(*event.metadata().level());
-        self.write_message(level, &said.message, &said.fields);
+        self.write_message(level, form, &said.message, &said.fields);
     }
 
-    /// `fields` is ready to stand behind the message, in this logger's form.
-    fn write_message(&self, level: LogLevel, message: &str, fields: &str) {
-        let mut line = String::with_capacity(64 + message.len() + fields.len());
+    /// `fields` is ready to stand behind the message, in this form.
+    fn write_message(&self, level: LogLevel, form: Form, message: &str, fields: &str) {
+        let mut line = String::with_capacity(96 + message.len() + fields.len());
         let head = Head::now(level);
-        let written = if self.json {
-            head.write_json(&mut line, message, fields)
-        } else {
-            head.write_plain(&mut line).and_then(|()| {
-                push_escaped(&mut line, message);
-                line.write_str(fields)
-            })
-        };
-        written.expect("a string takes everything");
+        head.write(&mut line, form, message)
+            .expect("a string takes everything");
+        line.extend([form.message_end(), fields, form.line_end()]);
         if let Some(syslog) = &self.syslog {
-            syslog.send(&head, &line[if self.json { 0 } else { head.plain_len() }..]);
+            let from = match form.format {
+                LogFormat::Text => head.text_len(form.timestamp),
+                LogFormat::Json | LogFormat::Logfmt => 0,
+            };
+            syslog.send(&head, &line[from..]);
         }
         line.push('\n');
         self.write(line.as_bytes());
     }
 
     fn write_block(&self, text: &str) {
-        if !self.json {
+        let form = self.form();
+        if form.format == LogFormat::Text {
             return self.write(text.as_bytes());
         }
         for line in text.lines().filter(|line| !line.is_empty()) {
-            self.write_message(LogLevel::Warning, line, "");
+            self.write_message(LogLevel::Warning, form, line, "");
         }
     }
 
@@ -382,262 +400,6 @@ impl OpenFile {
     }
 }
 
-/// What stands before every message.
-struct Head {
-    pid: u32,
-    role: Role,
-    time: CivilTime,
-    zone_offset_seconds: i32,
-    level: LogLevel,
-}
-
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
-
-impl Head {
-    fn now(level: LogLevel) -> Head {
-        Head {
-            pid: std::process::id(),
-            role: role(),
-            time: CivilTime::now(),
-            zone_offset_seconds: clock::zone_offset_seconds(),
-            level,
-        }
-    }
-
-    fn month(&self) -> &'static str {
-        MONTHS[usize::from(self.time.month) - 1]
-    }
-
-    fn write_plain(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        let CivilTime {
-            year,
-            day,
-            hour,
-            minute,
-            second,
-            millisecond,
-            ..
-        } = self.time;
-        let (pid, role, month, mark) = (
-            self.pid,
-            char::from(self.role as u8),
-            self.month(),
-            self.level.mark(),
-        );
-        write!(
-            out,
-            "{pid}:{role} {day:02} {month} {year} {hour:02}:{minute:02}:{second:02}.{millisecond:03} {mark} "
-        )
-    }
-
-    fn plain_len(&self) -> usize {
-        let mut length = Counter(0);
-        self.write_plain(&mut length).expect("counting cannot fail");
-        length.0
-    }
-
-    /// The whole object. Names of fields must not be those of the head.
-    fn write_json(
-        &self,
-        out: &mut impl fmt::Write,
-        message: impl fmt::Display,
-        fields: &str,
-    ) -> fmt::Result {
-        let CivilTime {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-            millisecond,
-        } = self.time;
-        write!(
-            out,
-            "{{\"time\":\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}"
-        )?;
-        let sign = if self.zone_offset_seconds < 0 {
-            '-'
-        } else {
-            '+'
-        };
-        let minutes = self.zone_offset_seconds.unsigned_abs() / 60;
-        match minutes {
-            0 => out.write_char('Z')?,
-            _ => write!(out, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)?,
-        }
-        let (level, role, pid) = (self.level.name(), self.role.name(), self.pid);
-        write!(
-            out,
-            "\",\"level\":\"{level}\",\"role\":\"{role}\",\"pid\":{pid},\"message\":"
-        )?;
-        write_json_string(out, message)?;
-        out.write_str(fields)?;
-        out.write_char('}')
-    }
-}
-
-struct Counter(usize);
-
-impl fmt::Write for Counter {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0 += text.len();
-        Ok(())
-    }
-}
-
-/// A line on the stack.
-struct ShortLine {
-    bytes: [u8; 1024],
-    len: usize,
-}
-
-impl ShortLine {
-    /// What the end of a line takes, in JSON too.
-    const END_BYTES: usize = 3;
-
-    /// Ends the line, wherever it was cut.
-    fn finish(&mut self, json: bool) {
-        let cut = json && self.bytes[self.len - 1] != b'}';
-        let end: &[u8] = if cut { b"\"}\n" } else { b"\n" };
-        self.bytes[self.len..self.len + end.len()].copy_from_slice(end);
-        self.len += end.len();
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
-impl fmt::Write for ShortLine {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.bytes.len() - Self::END_BYTES - self.len;
-        // Short pieces are escapes, half of which would spoil what follows.
-        let taken = match text.len() {
-            0..=8 if text.len() > room => 0,
-            _ => text.floor_char_boundary(room),
-        };
-        self.bytes[self.len..self.len + taken].copy_from_slice(&text.as_bytes()[..taken]);
-        self.len += taken;
-        if taken == text.len() {
-            Ok(())
-        } else {
-            Err(fmt::Error)
-        }
-    }
-}
-
-/// What an event says, gathered field by field in the form it will be written in.
-struct Said {
-    json: bool,
-    message: String,
-    fields: String,
-}
-
-impl Said {
-    /// A field whose text may be anything.
-    fn push_text(&mut self, field: &Field, text: &str) {
-        if field.name() == "message" {
-            self.message.push_str(text);
-            return;
-        }
-        self.push_name(field);
-        if self.json {
-            write_json_string(&mut self.fields, text).expect("a string takes everything");
-        } else {
-            push_escaped(&mut self.fields, text);
-        }
-    }
-
-    /// A field whose text is a number or a truth value, in JSON too.
-    fn push_plain(&mut self, field: &Field, value: impl fmt::Display) {
-        self.push_name(field);
-        write!(self.fields, "{value}").expect("a string takes everything");
-    }
-
-    fn push_name(&mut self, field: &Field) {
-        let name = field.name();
-        let written = if self.json {
-            write!(self.fields, ",\"{name}\":")
-        } else {
-            write!(self.fields, " {name}=")
-        };
-        written.expect("a string takes everything");
-    }
-}
-
-impl Visit for Said {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        if value.is_finite() {
-            self.push_plain(field, value);
-        } else {
-            self.push_text(field, &value.to_string());
-        }
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.push_plain(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.push_plain(field, value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.push_plain(field, value);
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.push_text(field, value);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.push_text(field, &format!("{value:?}"));
-    }
-}
-
-fn push_escaped(out: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push('\t'),
-            control if control.is_control() => {
-                write!(out, "\\x{:02x}", u32::from(control)).expect("a string takes everything");
-            }
-            other => out.push(other),
-        }
-    }
-}
-
-fn write_json_string(out: &mut impl fmt::Write, text: impl fmt::Display) -> fmt::Result {
-    out.write_char('"')?;
-    write!(JsonText(out), "{text}")?;
-    out.write_char('"')
-}
-
-/// Writes text as it stands between the quotes of a JSON string.
-struct JsonText<'a, W>(&'a mut W);
-
-impl<W: fmt::Write> fmt::Write for JsonText<'_, W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            match character {
-                '"' => self.0.write_str("\\\"")?,
-                '\\' => self.0.write_str("\\\\")?,
-                '\n' => self.0.write_str("\\n")?,
-                '\r' => self.0.write_str("\\r")?,
-                '\t' => self.0.write_str("\\t")?,
-                control if control < ' ' => write!(self.0, "\\u{:04x}", u32::from(control))?,
-                other => self.0.write_char(other)?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// The system's log, by datagrams to its socket.
 struct Syslog {
     socket: UnixDatagram,
@@ -667,7 +429,7 @@ impl Syslog {
             minute,
             second,
             ..
-        } = head.time;
+        } = head.time();
         let (pid, month) = (head.pid, head.month());
         format!(
             "<{priority}>{month} {day:2} {hour:02}:{minute:02}:{second:02} {ident}[{pid}]: {message}"
@@ -709,242 +471,4 @@ impl<S: Subscriber> Layer<S> for LogLayer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tracing::{debug, error, info, trace, warn};
-
-    /// What a logger of these settings appends to its file while `run` runs.
-    fn logged(level: LogLevel, json: bool, run: impl FnOnce(&'static Logger, &Path)) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("server.log");
-        let file = Some(path.clone());
-        let logger = Logger::open(LogSettings {
-            level,
-            file,
-            json,
-            syslog: None,
-        })
-        .unwrap();
-        let logger: &'static Logger = Box::leak(Box::new(logger));
-        tracing::subscriber::with_default(registry().with(LogLayer { logger }), || {
-            run(logger, &path);
-        });
-        fs::read_to_string(&path).unwrap()
-    }
-
-    /// The lines without what differs from run to run, the pid and the time, whose form is checked.
-    fn without_time(log: &str) -> Vec<String> {
-        let shape = |text: &str| -> String {
-            let class = |character: char| match character {
-                '0'..='9' => '0',
-                'A'..='Z' => 'A',
-                'a'..='z' => 'a',
-                other => other,
-            };
-            text.chars().map(class).collect()
-        };
-        let strip = |line: &str| {
-            let rest = line
-                .strip_prefix(&std::process::id().to_string())
-                .expect("the pid");
-            let (role, rest) = rest.split_at(2);
-            let (time, rest) = rest.split_at(" 07 Mar 2026 14:03:09.120".len());
-            assert_eq!(shape(time), " 00 Aaa 0000 00:00:00.000");
-            format!("{role}{rest}")
-        };
-        log.lines().map(strip).collect()
-    }
-
-    fn log_each_level() {
-        trace!("t");
-        debug!("d");
-        info!("i");
-        warn!("w");
-        error!("e");
-    }
-
-    fn check_level(level: LogLevel, expected: &[&str]) {
-        let log = logged(level, false, |_, _| log_each_level());
-        assert_eq!(without_time(&log), expected);
-    }
-
-    #[test]
-    fn each_level_includes_those_after_it() {
-        check_level(
-            LogLevel::Debug,
-            &[":M . t", ":M - d", ":M * i", ":M # w", ":M # e"],
-        );
-        check_level(LogLevel::Verbose, &[":M - d", ":M * i", ":M # w", ":M # e"]);
-        check_level(LogLevel::Notice, &[":M * i", ":M # w", ":M # e"]);
-        check_level(LogLevel::Warning, &[":M # w", ":M # e"]);
-        check_level(LogLevel::Nothing, &[]);
-    }
-
-    #[test]
-    fn the_level_changes_while_the_server_runs() {
-        let log = logged(LogLevel::Warning, false, |logger, _| {
-            for level in [LogLevel::Warning, LogLevel::Debug, LogLevel::Nothing] {
-                logger.level.store(level as u8, Ordering::Relaxed);
-                tracing::callsite::rebuild_interest_cache();
-                log_each_level();
-            }
-        });
-        let expected = [
-            ":M # w", ":M # e", ":M . t", ":M - d", ":M * i", ":M # w", ":M # e",
-        ];
-        assert_eq!(without_time(&log), expected);
-    }
-
-    #[test]
-    fn fields_follow_the_message_and_nothing_spans_lines() {
-        let log = logged(LogLevel::Notice, false, |_, _| {
-            info!(count = 3, name = "a b", "keys: {}", "x\ny");
-            info!("\x1b[31m\r\u{85}é");
-        });
-        let expected = [
-            ":M * keys: x\\ny count=3 name=a b",
-            ":M * \\x1b[31m\\r\\x85é",
-        ];
-        assert_eq!(without_time(&log), expected);
-    }
-
-    #[test]
-    fn json_lines_are_objects() {
-        let log = logged(LogLevel::Notice, true, |logger, _| {
-            warn!(
-                count = -3,
-                ratio = 0.5,
-                odd = f64::NAN,
-                on = true,
-                name = "q\"\n",
-                "he\\said"
-            );
-            logger.write_block("one\n\ntwo\n");
-        });
-        let pid = std::process::id();
-        let cut = |line: &str| {
-            let (time, rest) = line.split_at(line.find(",\"level\"").unwrap());
-            assert!(
-                time.starts_with("{\"time\":\"20") && time.ends_with('"'),
-                "{time}"
-            );
-            assert_eq!(time.as_bytes()["{\"time\":\"2026-03-07".len()], b'T');
-            rest.to_string()
-        };
-        let lines: Vec<String> = log.lines().map(cut).collect();
-        let head = format!(",\"level\":\"warning\",\"role\":\"master\",\"pid\":{pid},\"message\":");
-        let expected = [
-            r#""he\\said","count":-3,"ratio":0.5,"odd":"NaN","on":true,"name":"q\"\n"}"#,
-            r#""one"}"#,
-            r#""two"}"#,
-        ];
-        assert_eq!(lines, expected.map(|rest| format!("{head}{rest}")));
-    }
-
-    #[test]
-    fn a_log_that_was_renamed_is_begun_anew() {
-        let log = logged(LogLevel::Notice, false, |_, path| {
-            info!("first");
-            fs::rename(path, path.with_extension("old")).unwrap();
-            info!("second");
-            let old = fs::read_to_string(path.with_extension("old")).unwrap();
-            assert_eq!(without_time(&old), [":M * first"]);
-        });
-        assert_eq!(without_time(&log), [":M * second"]);
-    }
-
-    #[test]
-    fn a_lock_that_is_never_released_does_not_stop_the_log() {
-        let log = logged(LogLevel::Notice, false, |logger, _| {
-            let _held = logger.file.lock().unwrap();
-            info!("still here");
-        });
-        assert_eq!(without_time(&log), [":M * still here"]);
-    }
-
-    #[test]
-    fn emergencies_are_cut_to_one_line_of_bounded_length() {
-        let line = |message: &str, json| {
-            let line = emergency_line(format_args!("{message}"), json);
-            String::from_utf8(line.bytes().to_vec()).unwrap()
-        };
-        assert!(line("short", false).ends_with(" # short\n"));
-        assert!(line("short", true).ends_with(",\"message\":\"short\"}\n"));
-        let long = "lång".repeat(1000);
-        assert_eq!(line(&long, false).len().div_ceil(4), 1024 / 4);
-        assert!(line(&long, false).ends_with('\n'));
-        assert!(line(&long, true).ends_with("\"}\n"));
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_opened_is_an_error() {
-        let file = Some(PathBuf::from("/nonexistent/folder/log"));
-        let settings = LogSettings {
-            level: LogLevel::Notice,
-            file,
-            json: false,
-            syslog: None,
-        };
-        assert!(Logger::open(settings).is_err());
-    }
-
-    fn check_json_time(unix_ms: i64, zone_offset_seconds: i32, expected: &str) {
-        let mut out = String::new();
-        let time = CivilTime::new(unix_ms, zone_offset_seconds);
-        let level = LogLevel::Notice;
-        let head = Head {
-            pid: 1,
-            role: Role::Child,
-            time,
-            zone_offset_seconds,
-            level,
-        };
-        head.write_json(&mut out, "m", "").unwrap();
-        let rest = r#""level":"notice","role":"child","pid":1,"message":"m"}"#;
-        assert_eq!(out, format!("{{\"time\":\"{expected}\",{rest}"));
-    }
-
-    #[test]
-    fn times_in_json_are_rfc_3339() {
-        check_json_time(0, 0, "1970-01-01T00:00:00.000Z");
-        check_json_time(1_700_000_000_007, 5400, "2023-11-14T23:43:20.007+01:30");
-        check_json_time(1_700_000_000_007, -18_000, "2023-11-14T17:13:20.007-05:00");
-    }
-
-    #[test]
-    fn syslog_packets_have_the_form_of_rfc_3164() {
-        let settings = SyslogSettings {
-            ident: "redis".into(),
-            facility: 16,
-        };
-        let syslog = Syslog::open(settings).unwrap();
-        let time = CivilTime::new(1_701_500_000_000, 0);
-        let (role, level) = (Role::Master, LogLevel::Warning);
-        let head = Head {
-            pid: 7,
-            role,
-            time,
-            zone_offset_seconds: 0,
-            level,
-        };
-        assert_eq!(
-            syslog.packet(&head, "hello"),
-            "<132>Dec  2 06:53:20 redis[7]: hello"
-        );
-    }
-
-    #[test]
-    fn names_are_those_of_the_configuration() {
-        for level in LogLevel::ALL {
-            assert_eq!(
-                LogLevel::from_name(&level.name().to_uppercase()),
-                Some(level)
-            );
-        }
-        assert_eq!(LogLevel::from_name("loud"), None);
-        assert_eq!(syslog_facility("LOCAL7"), Some(23));
-        assert_eq!(syslog_facility("user"), Some(1));
-        assert_eq!(syslog_facility("local8"), None);
-        assert_eq!(syslog_facility("mail"), None);
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 #[cfg(test)]
 pub mod child;
 mod fork;
+mod locale;
 mod memory;
 mod process;
 mod signal;
@@ -16,6 +17,7 @@ pub use fork::{
     DISMISSAL_SIGNAL, Ended, begin_write_out, child_ended, fork_and_run, set_nonblocking,
     signal_child, wait_for_child,
 };
+pub use locale::is_locale;
 pub use memory::{
     disable_huge_pages, discard_pages, map_pages, page_size, private_dirty_bytes, resident_bytes,
     total_memory_bytes, unmap_pages,

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::kinds::Mode;
+use crate::base::sys;
 
 type Verdict = Result<(), &'static str>;
 
@@ -41,6 +42,14 @@ pub(super) fn proc_title_template(text: &[u8], _: Mode) -> Verdict {
     ensure(
         is_template(text),
         "template format is invalid or contains unknown variables",
+    )
+}
+
+/// The environment's locale, which no text stands for, need not be there: it is not what was asked for.
+pub(super) fn locale(text: &[u8], _: Mode) -> Verdict {
+    ensure(
+        text.is_empty() || sys::is_locale(text),
+        "Invalid locale name",
     )
 }
 

@@ -46,8 +46,11 @@ choice! {
 }
 
 choice! {
-    /// `log-format`: Redis's line, or one JSON object a line. `legacy` is Valkey's name for the former.
-    LogFormat { Text, Json } { Text = "text", Json = "json", Text = "legacy" }
+    /// `log-format`: Redis's line, one JSON object a line, or one of pairs a line. `legacy` is Valkey's name for
+    /// the first.
+    LogFormat { Text, Json, Logfmt } {
+        Text = "text", Json = "json", Logfmt = "logfmt", Text = "legacy"
+    }
 }
 
 choice! {

@@ -150,6 +150,7 @@ pub(in crate::server::config) fn another_value(param: &Param) -> Option<String> 
         (Kind::Text { .. }, "cluster-announce-client-ipv6") => "fe80::1".to_owned(),
         (Kind::Text { .. }, "cluster-announce-hostname") => "host.example".to_owned(),
         (Kind::Text { .. }, "cluster-announce-human-nodename") => "node 1".to_owned(),
+        (Kind::Text { .. }, "locale-collate") => "POSIX".to_owned(),
         (Kind::Text { .. }, _) => "some \"quoted\" text\n".to_owned(),
         (Kind::Special(_), "save") => "900 1 60 5".to_owned(),
         (Kind::Special(_), "client-output-buffer-limit") => "normal 1 2 3 slave 4 5 6".to_owned(),
