@@ -180,6 +180,7 @@ fn doctor(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
 
 fn purge(cx: &mut ServerCx<'_>, _argv: Argv<'_>) -> Outcome {
     alloc::purge();
+    cx.server.memory_sampled.forget();
     cx.reply.ok();
     Ok(())
 }

@@ -1,9 +1,47 @@
 //! Where the memory goes, as INFO and MEMORY STATS report it.
 
-use crate::base::{alloc, sys};
+use std::cell::Cell;
+
+use crate::base::{alloc, clock, sys};
 use crate::server::client::Client;
 use crate::server::scripting::Figures;
 use crate::server::state::Server;
+
+/// What the system and the allocator say, which takes longer to ask than the rest together: an answer serves for a
+/// moment, so that who reads INFO all the time pays for it no more often than ten times a second.
+#[derive(Default)]
+pub struct Sampled(Cell<Option<Sample>>);
+
+#[derive(Clone, Copy)]
+struct Sample {
+    taken_us: u64,
+    resident: usize,
+    allocator: alloc::Stats,
+}
+
+impl Sampled {
+    const SERVES_US: u64 = 100_000;
+
+    fn get(&self) -> Sample {
+        let now_us = clock::mono_us();
+        let recent = self.0.get();
+        if let Some(sample) = recent.filter(|s| now_us - s.taken_us < Self::SERVES_US) {
+            return sample;
+        }
+        let sample = Sample {
+            taken_us: now_us,
+            resident: sys::resident_bytes() as usize,
+            allocator: alloc::stats(),
+        };
+        self.0.set(Some(sample));
+        sample
+    }
+
+    /// The next one who asks gets new figures.
+    pub fn forget(&self) {
+        self.0.set(None);
+    }
+}
 
 /// Amounts of memory at a moment, in bytes.
 pub struct Breakdown {
@@ -13,7 +51,7 @@ pub struct Breakdown {
     pub peak: usize,
     /// When the server started.
     pub startup: usize,
-    /// In RAM, as the system counts it.
+    /// In RAM, as the system counted it a moment ago.
     pub resident: usize,
     /// Buffers and state of the clients.
     pub clients: usize,
@@ -25,7 +63,7 @@ pub struct Breakdown {
     pub keys: usize,
     /// What scripts and their interpreters take.
     pub scripts: Figures,
-    /// What the allocator says.
+    /// What the allocator said at the same time.
     pub allocator: alloc::Stats,
 }
 
@@ -33,12 +71,13 @@ impl Breakdown {
     /// The amounts now.
     pub fn of(server: &Server) -> Breakdown {
         let used = alloc::used_memory();
+        let sample = server.memory_sampled.get();
         let dbs = server.keyspace.iter().enumerate();
         Breakdown {
             used,
             peak: server.stats.memory_peak.max(used),
             startup: server.memory_at_start,
-            resident: sys::resident_bytes() as usize,
+            resident: sample.resident,
             clients: server.clients.iter().map(Client::memory).sum(),
             aof: server.stream.waiting() + server.aof.heap_bytes(),
             tables: dbs
@@ -47,7 +86,7 @@ impl Breakdown {
                 .collect(),
             keys: server.keyspace.iter().map(|db| db.len()).sum(),
             scripts: server.scripting.figures,
-            allocator: alloc::stats(),
+            allocator: sample.allocator,
         }
     }
 
@@ -124,6 +163,23 @@ fn beyond(amount: usize, base: usize) -> (f64, isize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_serves_for_a_moment_and_can_be_forgotten() {
+        let sampled = Sampled::default();
+        let first = sampled.get().taken_us;
+        let is_recent = || clock::mono_us() - first < Sampled::SERVES_US;
+        assert!(sampled.get().taken_us == first || !is_recent());
+        sampled.0.set(Some(Sample {
+            taken_us: first - Sampled::SERVES_US,
+            ..sampled.get()
+        }));
+        let second = sampled.get().taken_us;
+        assert!(second > first - Sampled::SERVES_US);
+        std::thread::sleep(std::time::Duration::from_micros(100));
+        sampled.forget();
+        assert!(sampled.get().taken_us > second);
+    }
 
     #[test]
     fn shares_and_multiples() {

@@ -21,6 +21,7 @@ use crate::server::functions::Functions;
 use crate::server::gate;
 use crate::server::latency::LatencyMonitor;
 use crate::server::loading::Loading;
+use crate::server::memory::Sampled;
 use crate::server::multi;
 use crate::server::pause::Pause;
 use crate::server::peers::Peers;
@@ -162,6 +163,8 @@ pub struct Server {
     pub started_ms: i64,
     /// `used_memory` when it started.
     pub memory_at_start: usize,
+    /// What the system and the allocator said of the memory when they were asked last.
+    pub memory_sampled: Sampled,
     /// When rates were last sampled and idle clients looked for, in milliseconds of the Unix clock.
     pub sampled_ms: i64,
     /// When a browser was last reported, in milliseconds of the Unix clock.
@@ -262,6 +265,7 @@ impl Server {
             oom_score_before: None,
             started_ms: now_us / 1000,
             memory_at_start: alloc::used_memory(),
+            memory_sampled: Sampled::default(),
             sampled_ms: 0,
             attack_logged_ms: 0,
             upkeep_slot: 0,
