@@ -14,14 +14,16 @@
 //!
 //! Compressing remembers for every three bytes, by a hash, where they were last seen: one pass, linear
 //! time, a table of 64 KiB. A [`Compressor`] keeps the table from one input to the next, which spares short
-//! ones the time to clear it.
+//! ones the time to clear it, and a thread keeps a [`Spare`] one for who has a single input.
 
+use std::cell::Cell;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 /// Adds the compressed form of the input to `out`. False, with `out` as it was, if that would not save at
 /// least 4 bytes, or if the input is longer than 32 bits can say.
 pub fn compress(input: &[u8], out: &mut Vec<u8>) -> bool {
-    Compressor::default().compress(input, out)
+    Spare::take().compress(input, out)
 }
 
 /// How much longer than the input the memory is that [`Compressor::compress_to`] writes to; with so much more room
@@ -34,6 +36,41 @@ pub struct Compressor {
     /// earlier input.
     seen: [u32; 1 << HASH_BITS],
     base: u32,
+}
+
+/// The compressor that a thread keeps; a new one while that is in use.
+pub struct Spare(Option<Box<Compressor>>);
+
+thread_local! {
+    static SPARE: Cell<Option<Box<Compressor>>> = const { Cell::new(None) };
+}
+
+impl Spare {
+    /// Takes it until this is dropped.
+    pub fn take() -> Spare {
+        Spare(Some(SPARE.take().unwrap_or_default()))
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        // A thread that ends needs none any more.
+        let _ = SPARE.try_with(|spare| spare.set(self.0.take()));
+    }
+}
+
+impl Deref for Spare {
+    type Target = Compressor;
+
+    fn deref(&self) -> &Compressor {
+        self.0.as_ref().expect("it is there until the drop")
+    }
+}
+
+impl DerefMut for Spare {
+    fn deref_mut(&mut self) -> &mut Compressor {
+        self.0.as_mut().expect("it is there until the drop")
+    }
 }
 
 impl Default for Compressor {
@@ -77,41 +114,82 @@ impl Compressor {
     }
 
     fn compress_by<const BITS: u32>(&mut self, input: &[u8], out: &mut [u8]) -> Option<usize> {
-        let base = self.base;
         let (seen, _) = self.seen.split_at_mut(1 << BITS);
-        let mut out = Output {
-            bytes: out,
-            len: 0,
-            max: input.len() - SAVED_MIN,
+        let mut scan = Scan {
+            input,
+            seen,
+            base: self.base,
+            at: 0,
+            run_start: 0,
+            out: Output {
+                bytes: out,
+                len: 0,
+                max: input.len() - SAVED_MIN,
+            },
         };
-        let (mut at, mut run_start) = (0, 0);
-        while let Some(three) = three_at(input, at) {
-            let place = &mut seen[hash::<BITS>(three)];
+        scan.go::<BITS, false>()?;
+        scan.go::<BITS, true>()?;
+        let (out, run_start) = (&mut scan.out, scan.run_start);
+        (out.run(input, run_start, input.len()) && out.len <= out.max).then_some(out.len)
+    }
+}
+
+/// An input on its way into an output.
+struct Scan<'a> {
+    input: &'a [u8],
+    seen: &'a mut [u32],
+    base: u32,
+    at: usize,
+    /// What is from here on before `at` was not found earlier and is not written yet.
+    run_start: usize,
+    out: Output<'a>,
+}
+
+impl Scan<'_> {
+    /// Goes on for as long as there are eight bytes, or to the last bytes of which a reference is worth it. None if the
+    /// output would exceed its maximum.
+    #[inline(always)]
+    fn go<const BITS: u32, const IS_LAST: bool>(&mut self) -> Option<()> {
+        let (input, base) = (self.input, self.base);
+        let (mut at, mut run_start) = (self.at, self.run_start);
+        let seen = &mut self.seen[..1 << BITS];
+        while let Some((word, beyond)) = word_at::<IS_LAST>(input, at) {
+            let place = &mut seen[hash::<BITS>((word as u32) << 8)];
             let now = base + at as u32 + 1;
             // What an earlier input left is further back than this one goes.
             let back = (now - std::mem::replace(place, now)) as usize;
-            let is_near = back <= at.min(BACK_MAX);
-            let from = if is_near { at - back } else { 0 };
-            if !is_near | (three_at(input, from) != Some(three)) {
+            if back > at.min(BACK_MAX) {
                 at += 1;
                 continue;
             }
-            let len = match_len(input, from, at);
+            let from = at - back;
+            let (other, _) = word_at::<IS_LAST>(input, from)?;
+            let differs = word ^ other | beyond;
+            if differs & 0xff_ffff != 0 {
+                at += 1;
+                continue;
+            }
             // What the run before it takes can only be too much if nothing was found for long.
-            if !out.run(input, run_start, at) {
+            if run_start < at && !self.out.run(input, run_start, at) {
                 return None;
             }
-            out.reference(back, len);
-            for place in at + len - 2..at + len {
-                // What follows a match often repeats from its last places.
-                if let Some(three) = three_at(input, place) {
-                    seen[hash::<BITS>(three)] = base + place as u32 + 1;
-                }
-            }
+            let len = match differs {
+                0 => match_len(input, from, at),
+                _ => differs.trailing_zeros() as usize / 8,
+            };
+            self.out.reference(back, len);
             at += len;
             run_start = at;
+            if let Some(four) = input.get(at - 2..at + 2).and_then(|f| f.first_chunk()) {
+                // What follows a match often repeats from its last places.
+                let four = u32::from_le_bytes(*four);
+                let now = base + at as u32;
+                seen[hash::<BITS>(four << 8)] = now - 1;
+                seen[hash::<BITS>(four & !0xff)] = now;
+            }
         }
-        (out.run(input, run_start, input.len()) && out.len <= out.max).then_some(out.len)
+        (self.at, self.run_start) = (at, run_start);
+        Some(())
     }
 }
 
@@ -299,13 +377,23 @@ const LONG_MIN: usize = 9;
 /// Twice as many places as a reference can reach, so that few are lost to others.
 const HASH_BITS: u32 = 14;
 
-/// The three bytes at a place, as a number; none if less than four are left, of which three would not be worth it.
-#[inline]
-fn three_at(input: &[u8], at: usize) -> Option<u32> {
-    let four = input.get(at..at + 4)?.first_chunk()?;
-    Some(u32::from_le_bytes(*four) << 8)
+/// The eight bytes at a place as a number, and the bits of those that are beyond the end. Only at last there may be
+/// such, and none if less than four bytes are left, of which three would not be worth a reference.
+#[inline(always)]
+fn word_at<const IS_LAST: bool>(input: &[u8], at: usize) -> Option<(u64, u64)> {
+    let rest = input.get(at..)?;
+    match rest.first_chunk() {
+        Some(word) => Some((u64::from_le_bytes(*word), 0)),
+        None if IS_LAST && rest.len() >= 4 => {
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            Some((u64::from_le_bytes(word), u64::MAX << (8 * rest.len())))
+        }
+        None => None,
+    }
 }
 
+/// The place in the table of three bytes, which are the upper ones of a number whose lowest byte is 0.
 #[inline]
 fn hash<const BITS: u32>(three: u32) -> usize {
     (three.wrapping_mul(0x9e37_79b1) >> (32 - BITS)) as usize
@@ -363,6 +451,24 @@ mod tests {
             );
             check(text.as_bytes());
         }
+    }
+
+    #[test]
+    fn a_spare_compressor_is_there_again_and_a_second_one_meanwhile() {
+        let text = b"once upon a time, once upon a time".repeat(9);
+        let check = |compressor: &mut Compressor| {
+            let mut out = Vec::new();
+            assert!(compressor.compress(&text, &mut out));
+            assert_eq!(decompress(&out, text.len()).as_deref(), Ok(&text[..]));
+        };
+        let mut first = Spare::take();
+        check(&mut first);
+        let (base, address) = (first.base, &raw const *first);
+        check(&mut Spare::take());
+        drop(first);
+        let mut again = Spare::take();
+        assert!(again.base == base && &raw const *again == address);
+        check(&mut again);
     }
 
     #[test]

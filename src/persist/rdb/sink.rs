@@ -6,7 +6,7 @@
 
 use super::format::length;
 use super::save::Progress;
-use crate::base::lzf::{self, Compressor};
+use crate::base::lzf::{self, Spare};
 use crate::persist::checksum::Crc64;
 use std::io::{self, Write};
 
@@ -16,8 +16,10 @@ pub struct Sink<'a> {
     /// Where full buffers go; a payload has none and stays in the buffer.
     writer: Option<&'a mut dyn Write>,
     crc: Option<Crc64>,
-    /// Present if strings are compressed.
-    lzf: Option<Box<Compressor>>,
+    /// Whether strings are compressed.
+    compresses: bool,
+    /// What does that, from the first one that is long enough on.
+    lzf: Option<Spare>,
     /// What they are compressed in.
     packed: Vec<u8>,
     error: Option<io::Error>,
@@ -52,7 +54,8 @@ impl<'a> Sink<'a> {
             buffer: Vec::new(),
             writer,
             crc: checksum.then(Crc64::new),
-            lzf: compress.then(Box::default),
+            compresses: compress,
+            lzf: None,
             packed: Vec::new(),
             error: None,
             progress,
@@ -134,13 +137,12 @@ impl<'a> Sink<'a> {
 
     /// Writes a string that is known not to be the text of an integer.
     pub fn bytes(&mut self, bytes: &[u8]) {
-        if bytes.len() >= COMPRESS_MIN
-            && let Some(lzf) = &mut self.lzf
-        {
+        if bytes.len() >= COMPRESS_MIN && self.compresses {
             let room = bytes.len() + lzf::ROOM;
             if self.packed.len() < room {
                 self.packed = vec![0; room];
             }
+            let lzf = self.lzf.get_or_insert_with(Spare::take);
             if let Some(len) = lzf.compress_to(bytes, &mut self.packed) {
                 let packed = std::mem::take(&mut self.packed);
                 self.packed(&packed[..len], bytes.len());
