@@ -15,7 +15,7 @@ use crate::base::{glob, num, sys};
 use crate::data::table::{Handle, Table};
 use crate::keyspace::EntryRef;
 use crate::keyspace::db::Expiry;
-use crate::keyspace::value::NewValue;
+use crate::keyspace::value::{NewValue, StringRef};
 use crate::resp::error::{self, ErrorReply, Outcome};
 use crate::resp::request::Argv;
 use crate::server::command::*;
@@ -80,6 +80,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "replicate", arguments: (1, MANY), usage: "REPLICATE <argument> [<argument> ...]", text: NO_EFFECT, run: ignore },
     Subcommand { name: "replybuffer", arguments: (2, 2), usage: "REPLYBUFFER PEAK-RESET-TIME <NEVER|RESET|milliseconds>|RESIZING <0|1>", text: NO_EFFECT, run: replybuffer },
     Subcommand { name: "restart", arguments: (0, MANY), usage: "RESTART [<milliseconds>]", text: "Start the program anew after a delay.", run: restart },
+    Subcommand { name: "sdslen", arguments: (1, 1), usage: "SDSLEN <key>", text: "Tell the lengths of <key> and its string, what they have room for, and what is allocated for them;\na short string lies within what is allocated for its key.", run: string_lengths },
     Subcommand { name: "segfault", arguments: (0, MANY), usage: "SEGFAULT", text: "Crash by a memory fault.", run: crash_by_fault },
     Subcommand { name: "set-active-expire", arguments: (1, 1), usage: "SET-ACTIVE-EXPIRE <0|1>", text: "With 0, expired keys are deleted only when somebody asks for them.", run: set_active_expire },
     Subcommand { name: "set-disable-deny-scripts", arguments: (1, 1), usage: "SET-DISABLE-DENY-SCRIPTS <0|1>", text: "With 1, scripts may run commands that are not meant for them.", run: set_disable_deny_scripts },
@@ -147,6 +148,23 @@ fn entry_of<'a>(cx: &'a ServerCx<'_>, argv: Argv<'_>) -> Result<EntryRef<'a>, Er
     let key = cx.server.keyspace.key(argv.at(2));
     let db = cx.server.keyspace.db(cx.client().db);
     Ok(db.entry(db.find(key).ok_or(error::NO_SUCH_KEY)?))
+}
+
+fn string_lengths(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
+    let entry = entry_of(cx, argv)?;
+    let Some(StringRef::Bytes(value)) = entry.string() else {
+        return Err("ERR Not an sds encoded string.".into());
+    };
+    let shell = entry.shell_allocated();
+    let line = format!(
+        "key_sds_len:{}, key_sds_avail:0, key_zmalloc: {shell}, val_sds_len:{}, val_sds_avail:{}, val_zmalloc: {}",
+        entry.key().len(),
+        value.len(),
+        entry.string_spare(),
+        entry.allocated() - shell
+    );
+    cx.reply.simple(&line);
+    Ok(())
 }
 
 fn listpack(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
@@ -402,6 +420,31 @@ fn htstats_key(cx: &mut ServerCx<'_>, argv: Argv<'_>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::SUBCOMMANDS;
+    use crate::commands::testing::Session;
+    use crate::server::config::Allow;
+
+    #[test]
+    fn lengths_of_strings() {
+        let mut s = Session::new();
+        s.config_mut().enable_debug_command = Allow::Yes;
+        s.run("set k hello");
+        let line = s.run("debug sdslen k");
+        let short = "+key_sds_len:1, key_sds_avail:0, key_zmalloc: ";
+        let value = ", val_sds_len:5, val_sds_avail:0, val_zmalloc: 0";
+        assert!(line.starts_with(short) && line.ends_with(value), "{line}");
+        s.run("setrange k 5000 x");
+        let line = s.run("debug sdslen k");
+        assert!(line.contains("val_sds_len:5001, val_sds_avail:"), "{line}");
+        let (_, allocated) = line.rsplit_once(' ').expect("words");
+        assert!(allocated.parse::<usize>().unwrap() > 5001, "{line}");
+        s.run("set n 1");
+        s.run("lpush l a");
+        for key in ["n", "l"] {
+            let refusal = "-ERR Not an sds encoded string.";
+            assert_eq!(s.run(&format!("debug sdslen {key}")), refusal);
+        }
+        assert_eq!(s.run("debug sdslen x"), "-ERR no such key");
+    }
 
     #[test]
     fn subcommands_are_in_order_and_their_usage_begins_with_their_name() {

@@ -725,11 +725,23 @@ impl<'a> EntryRef<'a> {
         }
     }
 
+    /// Bytes of heap that the entry takes, with what lies in it: the key, and a short value.
+    pub fn shell_allocated(self) -> usize {
+        slab::class_size(self.0.size())
+    }
+
+    /// Bytes that a string has room for beyond its own.
+    pub fn string_spare(self) -> usize {
+        match self.0.kind() {
+            RAW => self.0.shared::<RawString>().spare(),
+            _ => 0,
+        }
+    }
+
     /// Bytes of heap that entry and value take, as MEMORY USAGE says without the table's share.
     pub fn allocated(self) -> usize {
-        let shell = slab::class_size(self.0.size());
         let boxed = |size, inner: usize| alloc::class_size(size, 8) + inner;
-        shell
+        self.shell_allocated()
             + match self.0.kind() {
                 RAW => self.0.shared::<RawString>().allocated(),
                 BIG_LIST => boxed(

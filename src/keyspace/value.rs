@@ -291,6 +291,14 @@ impl RawString {
                 RawString::Shared(b) => b.len() + 32,
             }
     }
+
+    /// Bytes that it has room for beyond its own.
+    pub fn spare(&self) -> usize {
+        match self {
+            RawString::Owned(v) => v.capacity() - v.len(),
+            RawString::Shared(_) => 0,
+        }
+    }
 }
 
 /// A string value as commands read it.
