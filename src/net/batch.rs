@@ -148,6 +148,7 @@ impl Batch {
         let mut progress = client.query.progress();
         let db = client.db;
         let first = self.frames.len();
+        let (frames_max, bytes_max) = (first + FRAMES_MAX, start + CUT_BYTES_MAX);
         let mut cut = Cut {
             rest: start,
             again: false,
@@ -160,8 +161,7 @@ impl Batch {
                 Parsed::Request { consumed } => {
                     self.add(server, buffer, cut.rest, spans_from);
                     cut.rest += consumed;
-                    let is_much = self.frames.len() - first == FRAMES_MAX
-                        || cut.rest - start >= CUT_BYTES_MAX;
+                    let is_much = self.frames.len() == frames_max || cut.rest >= bytes_max;
                     if is_much || !limits.authenticated && self.last_may_authenticate(server) {
                         cut.again = cut.rest < buffer.len();
                         break;

@@ -65,18 +65,22 @@ impl EventLoop {
                 None => return used,
             }
         };
-        let client = self.server.clients.at_mut(slot);
-        inbox[used..from].copy_from_slice(client.query.bytes());
+        if pending > 0 {
+            let client = self.server.clients.at(slot);
+            inbox[used..from].copy_from_slice(client.query.bytes());
+        }
         let end = from + read;
         let cut = self
             .batch
             .cut(&mut self.server, slot, &mut inbox[..end], used);
-        let client = self.server.clients.at_mut(slot);
         let rest = if cut.failed { end } else { cut.rest };
-        client.query.keep(&inbox[rest..end], cut.again);
-        client_eviction::note(&mut self.server, slot, 0);
-        if cut.again {
-            self.make_ready(slot);
+        if pending > 0 || rest < end {
+            let client = self.server.clients.at_mut(slot);
+            client.query.keep(&inbox[rest..end], cut.again);
+            client_eviction::note(&mut self.server, slot, 0);
+            if cut.again {
+                self.make_ready(slot);
+            }
         }
         if self.batch.runs_scripts() {
             // A script may take long, and others are served meanwhile: none of them waits in the batch.
