@@ -342,13 +342,35 @@ impl QuickList {
         removed
     }
 
+    /// Shows so many elements, or all there are, from the first or the last on, and takes them out. The others stay in
+    /// the nodes in which they are.
+    pub fn pop_many(&mut self, back: bool, count: usize, show: impl FnMut(Item<'_>)) {
+        let (len, nodes) = (self.len(), self.nodes());
+        let start = if back { len.saturating_sub(count) } else { 0 };
+        if back {
+            self.visit_back(len.saturating_sub(1), count, show);
+        } else {
+            self.visit(0, count, show);
+        }
+        self.cut_range(start, count);
+        self.settle(None, nodes - self.nodes() + 1);
+    }
+
     /// Takes out so many elements, or all there are, from one on.
     pub fn remove_range(&mut self, start: usize, count: usize) {
+        let nodes = self.nodes();
+        if let Some(seam) = self.cut_range(start, count) {
+            let removed = nodes - self.nodes();
+            self.merge_around(seam);
+            self.settle(Some(seam), removed + REACH);
+        }
+    }
+
+    /// Takes them out, and does nothing else. Gives the index of the node where they began, if there were any.
+    fn cut_range(&mut self, start: usize, count: usize) -> Option<usize> {
         let mut left = count.min(self.len().saturating_sub(start));
-        let Some((mut at, offset)) = self.directory.seek(start).filter(|_| left > 0) else {
-            return;
-        };
-        let (limits, nodes) = (self.limits, self.nodes());
+        let (mut at, offset) = self.directory.seek(start).filter(|_| left > 0)?;
+        let limits = self.limits;
         let seam = self.directory.index_of(at);
         let mut next = Some(at);
         if offset > 0 {
@@ -375,9 +397,7 @@ impl QuickList {
                 self.edit(at, |node| node.cut(0, left, &limits));
             }
         }
-        let removed = nodes - self.nodes();
-        self.merge_around(seam);
-        self.settle(Some(seam), removed + REACH);
+        Some(seam)
     }
 
     /// Keeps so many elements from one on, and takes out all others.

@@ -129,14 +129,13 @@ impl List {
     /// Takes `count` elements, of which there are that many, from an end, and shows each.
     pub fn pop(&mut self, end: End, count: usize, mut visit: impl FnMut(Item<'_>)) {
         match self {
-            List::Quick(list) => {
-                for _ in 0..count {
-                    match end {
-                        End::Left => list.pop_front(&mut visit).expect(ENOUGH),
-                        End::Right => list.pop_back(&mut visit).expect(ENOUGH),
-                    };
-                }
+            List::Quick(list) if count == 1 => {
+                match end {
+                    End::Left => list.pop_front(&mut visit).expect(ENOUGH),
+                    End::Right => list.pop_back(&mut visit).expect(ENOUGH),
+                };
             }
+            List::Quick(list) => list.pop_many(end == End::Right, count, visit),
             List::Pack(pack) => {
                 let listpack = pack.as_ref();
                 let len = listpack.len();

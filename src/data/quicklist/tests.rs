@@ -163,10 +163,15 @@ fn apply(list: &mut QuickList, model: &mut VecDeque<Vec<u8>>, op: &Op) {
         Op::PopBack => assert_eq!(list.pop_back(text_of), model.pop_back()),
         Op::PopFront => assert_eq!(list.pop_front(text_of), model.pop_front()),
         Op::PopMany(count, back) => {
-            for _ in 0..*count {
-                let pop = if *back { Op::PopBack } else { Op::PopFront };
-                apply(list, model, &pop);
-            }
+            let mut popped = Vec::new();
+            list.pop_many(*back, *count, |item| popped.push(text_of(item)));
+            let kept = model.len().saturating_sub(*count);
+            let expected: Vec<_> = if *back {
+                model.drain(kept..).rev().collect()
+            } else {
+                model.drain(..model.len() - kept).collect()
+            };
+            assert_eq!(popped, expected);
         }
         Op::Set(index, text) => {
             let place = if *index < 0 {

@@ -368,7 +368,7 @@ pub static PARAMS: &[Param] = &[
     yes_no("lazyfree-lazy-expire", at!(lazyfree_lazy_expire), "no"),
     yes_no("lazyfree-lazy-server-del", at!(lazyfree_lazy_server_del), "no"),
     yes_no("lazyfree-lazy-user-del", at!(lazyfree_lazy_user_del), "no"),
-    yes_no("lazyfree-lazy-user-flush", at!(lazyfree_lazy_user_flush), "no"),
+    yes_no("lazyfree-lazy-user-flush", at!(lazyfree_lazy_user_flush), "yes"),
     number("lfu-decay-time", num!(lfu_decay_time), "1", 0, INT),
     number("lfu-log-factor", num!(lfu_log_factor), "10", 0, INT),
     number("list-compress-depth", num!(list_compress_depth), "0", 0, INT),
