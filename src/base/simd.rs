@@ -1,9 +1,9 @@
 #![allow(unsafe_code)]
 //! Lets a loop use the widest vector instructions that the processor has.
 //!
-//! The program is built for any x86-64, whose instructions work on 16 bytes and cannot count bits. [`widest`] has
-//! the compiler make a second version of a loop for AVX2, and chooses
-//! at run time. The loop is ordinary code: what it does is the same in both.
+//! The program is built for any x86-64, whose instructions work on 16 bytes and cannot count bits. [`widest`] has the
+//! compiler make a second version of a loop for AVX2, and chooses at run time. The loop is ordinary code: what it does
+//! is the same in both.
 
 /// Runs `work`, compiled for what this processor can do. All that it calls in its loops must be inlined into it, or
 /// stays as it is.

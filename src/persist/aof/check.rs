@@ -263,7 +263,7 @@ impl Checker<'_, '_> {
         if !(self.around.confirm)() {
             return Err(Stop::Told("Aborting...".into()));
         }
-        cut(file, good_to).map_err(|e| {
+        files::cut_off(file, good_to).map_err(|e| {
             let why = files::plain(&e);
             Stop::Told(format!("Failed to truncate AOF {name}: {why}"))
         })?;
@@ -282,7 +282,7 @@ fn cut_at_time(subject: &Subject<'_>, file: &File, at: u64, time: i64) -> Result
              and check again."
         )
     } else {
-        match cut(file, at) {
+        match files::cut_off(file, at) {
             Ok(()) => return Ok(Verdict::CutAtTime(time)),
             Err(e) => {
                 let why = files::plain(&e);
@@ -291,11 +291,6 @@ fn cut_at_time(subject: &Subject<'_>, file: &File, at: u64, time: i64) -> Result
         }
     };
     Err(Stop::Told(why))
-}
-
-fn cut(file: &File, len: u64) -> io::Result<()> {
-    file.set_len(len)?;
-    file.sync_all()
 }
 
 fn cannot_open(path: &Path, error: &io::Error) -> Stop {

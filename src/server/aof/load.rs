@@ -6,7 +6,7 @@ use crate::persist::aof::appender::Appender;
 use crate::persist::aof::manifest::{Kind, Manifest, ManifestError, Names, Part};
 use crate::persist::aof::reader::ReadError;
 use crate::persist::aof::seals;
-use crate::persist::files::plain;
+use crate::persist::files::{cut_off, plain};
 use crate::persist::rdb;
 use crate::server::loading::{Expired, Failed, Progress, Snapshot, Source};
 use crate::server::state::Server;
@@ -279,7 +279,7 @@ fn end_at_fault(
             warn!("!!! Warning: short read while loading the AOF file {name}!!!");
             warn!("!!! Truncating the AOF {name} at offset {to} !!!");
             let cut = OpenOptions::new().write(true).open(path);
-            cut.and_then(|file| file.set_len(to))
+            cut.and_then(|file| cut_off(&file, to))
                 .map_err(|e| format!("Error truncating the AOF file {name}: {}", plain(&e)))?;
             warn!("AOF {name} loaded anyway because aof-load-truncated is enabled");
             Ok(())
