@@ -183,6 +183,9 @@ impl EventLoop {
                 self.trim_buffers();
             }
             expire_cycle::go_on(&mut self.server);
+            if self.server.is_evicting() {
+                self.server.make_room();
+            }
             tracking::broadcast(&mut self.server);
             aof::flush(&mut self.server);
             self.deliver();
@@ -233,6 +236,7 @@ impl EventLoop {
             || !self.server.attention.is_empty()
             || !self.server.resumed.is_empty()
             || self.server.loading.is_some()
+            || self.server.is_evicting()
     }
 
     fn note_events(&mut self, events: &Events) {

@@ -36,9 +36,6 @@ pub fn run(server: &mut Server) -> i64 {
         if server.unusual & gate::unusual::TRACKING_FULL != 0 {
             tracking::limit(server);
         }
-        if server.eviction_is_due && !server.is_at_rest() {
-            server.make_room();
-        }
         upkeep::visit_some(server, runs_a_second(server));
         server.peers.close_idle(now_ms);
         give_memory_back(server, now_ms);

@@ -7,7 +7,7 @@
 //!
 //! with the role M (master), S (replica), C (a child that saves) or X (sentinel), and the level `.` (debug), `-`
 //! (verbose), `*` (notice) or `#` (warning). `log-format json` writes one object a line instead, `logfmt` one of
-//! pairs like `level=notice`. Where lines go is here; what they look like is in [`line`].
+//! pairs like `level=notice`. Where lines go is here; what they look like is in [`mod@line`].
 //!
 //! Redis's levels are tracing's: TRACE is debug, DEBUG is verbose, INFO is notice, WARN and ERROR are warning. An
 //! event below the level costs one load. A message never spans lines: control characters in it are escaped, since

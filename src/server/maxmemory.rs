@@ -46,6 +46,7 @@ impl Server {
             return true;
         }
         if self.config.maxmemory_policy == MaxmemoryPolicy::NoEviction {
+            self.eviction_is_due = false;
             return false;
         }
         let began_us = clock::mono_us();
@@ -54,6 +55,13 @@ impl Server {
         self.eviction_is_due = progress == Progress::Unfinished;
         reactions::run_unasked(self);
         progress != Progress::Exhausted
+    }
+
+    /// Whether keys are to be given up though no command asks for room: `maxmemory` was lowered, or the last time was
+    /// not enough.
+    #[inline]
+    pub fn is_evicting(&self) -> bool {
+        self.eviction_is_due && !self.is_at_rest() && !self.cron_paused
     }
 
     /// Bytes in use that do not count against `maxmemory`: buffers that are written soon, and only grow when keys

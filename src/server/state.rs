@@ -111,7 +111,7 @@ pub struct Server {
     pub client_eviction: ClientEviction,
     /// Whether there was room for data when the last request was admitted, if `maxmemory` is set.
     pub had_room: bool,
-    /// Whether keys are to be given up by the clock, because a command did not or must not.
+    /// Whether keys are to be given up though no command asks for it, because one did not or must not.
     pub eviction_is_due: bool,
     /// Keys that may be given up next.
     pub eviction_pool: Pool,

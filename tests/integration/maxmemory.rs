@@ -1,7 +1,9 @@
 //! `maxmemory`: what each kind of policy gives up, and what is refused when nothing may be.
 
-use crate::harness::Server;
+use crate::harness::{Server, wait_for};
 use crate::resp::{Client, Value};
+use std::thread;
+use std::time::Duration;
 
 /// Keys of 1 KiB that are more than the limit of 8 MiB holds.
 const KEYS: usize = 20_000;
@@ -50,6 +52,25 @@ fn eviction_makes_room_for_every_write() {
         let used = server.info_number("used_memory");
         assert!(used < 9 << 20, "{policy} leaves {used} bytes in use");
     }
+}
+
+/// Nobody writes, and there are no clients to wait for.
+#[test]
+fn a_lower_limit_is_reached_without_being_asked() {
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    let mut client = server.connect();
+    client.run("DEBUG POPULATE 300000 key 100");
+    client.run("CONFIG SET maxmemory-policy allkeys-lru");
+    client.run("CONFIG SET maxmemory 16mb");
+    wait_for(Duration::from_secs(20), "room", || {
+        (server.info_number("used_memory") < 17 << 20).then_some(())
+    });
+    // Without a policy there is nothing to do, and the server rests.
+    client.run("CONFIG SET maxmemory-policy noeviction maxmemory 8mb");
+    let loops = || server.info_number("eventloop_cycles");
+    let before = loops();
+    thread::sleep(Duration::from_millis(300));
+    assert!(loops() - before < 100, "the event loop waits");
 }
 
 #[test]
