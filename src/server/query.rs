@@ -115,10 +115,11 @@ impl Query {
         }
     }
 
-    /// What comes next may be whole requests: the client could not run any when they came.
-    pub fn note_requests(&mut self) {
-        if !self.is_empty() {
-            self.state.get_or_insert_default().has_requests = true;
+    /// Whether there may be whole requests among the bytes, as when the client could not run any when they came.
+    pub fn note_requests(&mut self, may_be: bool) {
+        let may_be = may_be && !self.is_empty();
+        if may_be != self.has_requests() {
+            self.state.get_or_insert_default().has_requests = may_be;
         }
     }
 
@@ -316,7 +317,7 @@ mod tests {
         bytes.extend_from_slice(b" yet");
         query.give_back(bytes.into());
         assert_eq!(query.bytes(), b"and not yet");
-        query.note_requests();
+        query.note_requests(true);
         assert!(query.has_requests());
         query.keep(b"", true);
         assert!(query.is_empty() && !query.has_requests());
@@ -343,7 +344,7 @@ mod tests {
         bytes.resize(len, 0);
         let mut query = Query::default();
         query.give_back(bytes.into());
-        query.note_requests();
+        query.note_requests(true);
         query
     }
 

@@ -31,7 +31,7 @@ impl EventLoop {
         if client.is_held() {
             if self.gather(slot) {
                 let client = self.server.clients.at_mut(slot);
-                client.query.note_requests();
+                client.query.note_requests(true);
             }
             return used;
         }
@@ -137,9 +137,14 @@ impl EventLoop {
         } else {
             cut.rest
         };
-        // What is behind has its place before anything runs: while a script does, more may come.
         let query = &mut self.server.clients.at_mut(slot).query;
         query.give_back(buffer);
+        if count == 0 {
+            query.note_requests(false);
+            self.batch.clear();
+            return;
+        }
+        // What is behind has its place before anything runs: while a script does, more may come.
         let front = query.split(count, cut.again);
         client_eviction::note(&mut self.server, slot, front.capacity());
         if cut.again {
