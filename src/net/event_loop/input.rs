@@ -107,7 +107,7 @@ impl EventLoop {
         };
         grow(&mut query, more, needed);
         self.read_behind(slot, &mut query, more);
-        if missing < READ_MAX && query.len() < needed {
+        if missing < EXACT_MIN && query.len() < needed {
             // The room for what may have come behind the request is not needed until that is whole.
             query.shrink_to(needed);
         }
