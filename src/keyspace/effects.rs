@@ -56,14 +56,8 @@ pub struct Event {
     /// Whether the client whose command stated it did it. It did not if the time of a key or field had come, or
     /// memory was short: whoever met that first has no part in it.
     pub is_own: bool,
-}
-
-impl Event {
-    /// Whether it says that the key was changed.
-    #[inline]
-    pub fn is_change(&self) -> bool {
-        self.class as u32 & NO_CHANGE == 0
-    }
+    /// Whether it says that the key was changed, so that what was read of it is no longer true.
+    pub is_change: bool,
 }
 
 /// How a command goes to the append-only file and to replicas.
@@ -219,6 +213,13 @@ impl Effects {
         self.event(class, name, db, key);
     }
 
+    /// What is kept beside a value was changed, as the groups of a stream: it is a change of the data set, and none of
+    /// the key for those who read it.
+    pub fn noted(&mut self, class: Class, name: &'static str, db: usize, key: &[u8]) {
+        self.dirty += 1;
+        self.record(class, name, db, key, true, false);
+    }
+
     /// A key was changed in a way that no notification tells of.
     pub fn touched(&mut self, db: usize, key: &[u8]) {
         self.changed(Class::Untold, "", db, key);
@@ -227,16 +228,24 @@ impl Effects {
     /// Something happened to a key that is no change of its own.
     #[inline]
     pub fn event(&mut self, class: Class, name: &'static str, db: usize, key: &[u8]) {
-        self.record(class, name, db, key, true);
+        self.record(class, name, db, key, true, class as u32 & NO_CHANGE == 0);
     }
 
     /// The same for what nobody's command did.
     pub fn unasked(&mut self, class: Class, name: &'static str, db: usize, key: &[u8]) {
-        self.record(class, name, db, key, false);
+        self.record(class, name, db, key, false, class as u32 & NO_CHANGE == 0);
     }
 
     #[inline]
-    fn record(&mut self, class: Class, name: &'static str, db: usize, key: &[u8], is_own: bool) {
+    fn record(
+        &mut self,
+        class: Class,
+        name: &'static str,
+        db: usize,
+        key: &[u8],
+        is_own: bool,
+        is_change: bool,
+    ) {
         if self.listening & class as u32 != 0 {
             self.events.push(Event {
                 class,
@@ -244,6 +253,7 @@ impl Effects {
                 db,
                 key: key.into(),
                 is_own,
+                is_change,
             });
         }
     }

@@ -183,6 +183,7 @@ fn sample(
     let mut seen = 0;
     for run in [first..buckets, 0..first] {
         let mut bucket = run.start;
+        let mut seen_before = None;
         while bucket < run.end && seen < samples {
             if !volatile_only {
                 db.visit_bucket(bucket, |entry| {
@@ -192,15 +193,23 @@ fn sample(
                 bucket += 1;
                 continue;
             }
-            // Where volatile keys are rare, what is known of when they expire leads to them.
+            // Where volatile keys are rare, what is known of when they expire leads to them, and is mended where there
+            // is none any more.
             match db.next_volatile(bucket / GROUP) {
                 Some(group) if group > bucket / GROUP => bucket = group * GROUP,
-                Some(_) => {
+                Some(group) => {
+                    if bucket.is_multiple_of(GROUP) {
+                        seen_before = Some(seen);
+                    }
                     db.visit_volatile(bucket, |entry, _| {
                         seen += 1;
                         show(entry);
                     });
                     bucket += 1;
+                    let is_through = bucket.is_multiple_of(GROUP) || bucket == buckets;
+                    if is_through && seen_before.take() == Some(seen) {
+                        db.set_due(group, None);
+                    }
                 }
                 None => break,
             }

@@ -40,6 +40,8 @@ impl Garbage {
 
 #[derive(Default)]
 struct Counters {
+    /// What was sent and is not freed yet, counted or not.
+    sent: AtomicU64,
     pending: AtomicU64,
     freed: AtomicU64,
 }
@@ -79,6 +81,11 @@ impl LazyFree {
         self.counters.pending.load(Ordering::Relaxed)
     }
 
+    /// Whether the thread has something to free.
+    pub fn is_busy(&self) -> bool {
+        self.counters.sent.load(Ordering::Relaxed) > 0
+    }
+
     /// Keys that the thread has freed since the start, or since [`LazyFree::reset_stats`].
     pub fn freed(&self) -> u64 {
         self.counters.freed.load(Ordering::Relaxed)
@@ -112,28 +119,37 @@ impl LazyFree {
         self.counters
             .pending
             .fetch_add(garbage.objects(), Ordering::Relaxed);
-        let sender = self
-            .sender
-            .get_or_insert_with(|| start(self.counters.clone()));
-        if let Err(refused) = sender.send(garbage) {
-            // The thread is gone, which only a panic there explains: free it here.
-            refused.0.free();
+        if self.sender.is_none() {
+            self.sender = start(self.counters.clone());
+        }
+        self.counters.sent.fetch_add(1, Ordering::Relaxed);
+        let refused = match &self.sender {
+            Some(sender) => sender.send(garbage).err().map(|refused| refused.0),
+            None => Some(garbage),
+        };
+        if let Some(garbage) = refused {
+            free(garbage, &self.counters);
         }
     }
 }
 
-fn start(counters: Arc<Counters>) -> Sender<Garbage> {
+/// The thread; `None` if the system has none to give.
+fn start(counters: Arc<Counters>) -> Option<Sender<Garbage>> {
     let (sender, receiver) = channel::<Garbage>();
-    std::thread::Builder::new()
+    let started = std::thread::Builder::new()
         .name("lazyfree".into())
         .spawn(move || {
             for garbage in receiver {
-                let objects = garbage.objects();
-                garbage.free();
-                counters.pending.fetch_sub(objects, Ordering::Relaxed);
-                counters.freed.fetch_add(objects, Ordering::Relaxed);
+                free(garbage, &counters);
             }
-        })
-        .expect("a thread for freeing can be started");
-    sender
+        });
+    started.is_ok().then_some(sender)
+}
+
+fn free(garbage: Garbage, counters: &Counters) {
+    let objects = garbage.objects();
+    garbage.free();
+    counters.pending.fetch_sub(objects, Ordering::Relaxed);
+    counters.freed.fetch_add(objects, Ordering::Relaxed);
+    counters.sent.fetch_sub(1, Ordering::Relaxed);
 }

@@ -233,7 +233,7 @@ pub fn note_config(server: &mut Server) {
 #[inline]
 pub fn flush(server: &mut Server) {
     let aof = &server.aof;
-    if aof.state != State::Off
+    if aof.is_recording()
         && (!server.stream.is_empty() || !aof.pending.is_empty() || aof.sync_asked < aof.written)
     {
         write(server, false);
@@ -485,6 +485,8 @@ pub fn note_waiting(server: &mut Server, slot: Slot) {
 /// Stops writing, with everything on the disk (CONFIG SET appendonly no).
 pub fn stop(server: &mut Server) {
     rewrite::cancel(server);
+    // What a transaction did before it turned the file off belongs there.
+    server.stream.split_unit();
     flush_wholly(server);
     let aof = &mut server.aof;
     aof.state = State::Off;

@@ -142,7 +142,7 @@ pub struct Client {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// When it connected, in milliseconds of the Unix clock.
     pub created_ms: i64,
-    /// When it last sent something.
+    /// When it last sent something or took what it was sent.
     pub active_ms: i64,
     /// When its output first exceeded the soft limit, in seconds of the Unix clock.
     pub soft_limit_since_s: Option<NonZero<u32>>,
@@ -272,6 +272,17 @@ impl Client {
     #[inline]
     pub fn is_subscribed(&self) -> bool {
         self.unusual & unusual::SUBSCRIBED != 0
+    }
+
+    /// Notes that so many bytes were sent to it.
+    pub fn note_sent(&mut self, bytes: usize, now_ms: i64) {
+        self.bytes_out += bytes as u64;
+        self.active_ms = now_ms;
+    }
+
+    /// Whether it is shown every command.
+    pub fn is_monitor(&self) -> bool {
+        self.unusual & unusual::MONITOR != 0
     }
 
     /// Whether it may be sent something that is no reply to a request of its own, which must keep its

@@ -61,7 +61,8 @@ impl Server {
     /// not enough.
     #[inline]
     pub fn is_evicting(&self) -> bool {
-        self.eviction_is_due && !self.is_at_rest() && !self.cron_paused
+        let may = self.eviction_is_due && !self.is_at_rest() && !self.cron_paused;
+        may && !self.keyspace.lazyfree.is_busy()
     }
 
     /// Bytes in use that do not count against `maxmemory`: buffers that are written soon, and only grow when keys
@@ -88,6 +89,10 @@ impl Server {
         let mut missing = excess as isize;
         loop {
             for _ in 0..KEYS_A_LOOK {
+                if self.keyspace.lazyfree.is_busy() {
+                    // Who knows how much that will be: it may be all that is missing.
+                    return Progress::Unfinished;
+                }
                 match self.evict_one() {
                     Some(freed) => missing -= freed,
                     None if self.await_freeing(began_us, budget_us) => return Progress::Enough,
@@ -109,7 +114,7 @@ impl Server {
     fn await_freeing(&mut self, began_us: u64, budget_us: u64) -> bool {
         let nap = Duration::from_micros(budget_us.clamp(1, 1000));
         let waited_since_us = clock::mono_us();
-        while self.keyspace.lazyfree.pending() > 0 && clock::mono_us() - began_us < budget_us {
+        while self.keyspace.lazyfree.is_busy() && clock::mono_us() - began_us < budget_us {
             if self.excess() == 0 {
                 break;
             }

@@ -44,9 +44,19 @@ impl CommandStream {
         self.bytes.is_empty()
     }
 
-    /// Whether a unit is not at its end.
+    /// Whether there is a part of a unit that is not at its end.
     pub fn is_in_unit(&self) -> bool {
-        self.depth > 0
+        self.depth > 0 && self.unit_commands > 0
+    }
+
+    /// Ends what there is of a unit, and has what follows be another: its readers change in the middle of it.
+    pub fn split_unit(&mut self) {
+        if self.is_in_unit() {
+            let depth = std::mem::replace(&mut self.depth, 1);
+            self.end_unit();
+            self.begin_unit();
+            self.depth = depth;
+        }
     }
 
     /// The bytes that wait to be taken.
@@ -59,6 +69,7 @@ impl CommandStream {
         assert!(!self.is_in_unit(), "a unit is taken as a whole");
         debug_assert!(buffer.is_empty());
         self.taken += self.bytes.len() as u64;
+        self.unit_start = 0;
         std::mem::swap(&mut self.bytes, &mut buffer);
         buffer
     }
@@ -98,7 +109,7 @@ impl CommandStream {
 
     /// Adds a command for a database to the unit in progress.
     pub fn push<'a>(&mut self, db: usize, argv: impl ExactSizeIterator<Item = &'a [u8]>) {
-        debug_assert!(self.is_in_unit());
+        debug_assert!(self.depth > 0);
         if self.unit_commands == 1 {
             let first = self.bytes.split_off(self.unit_start);
             encode::command(&mut self.bytes, [&b"MULTI"[..]].into_iter());

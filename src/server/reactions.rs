@@ -24,7 +24,7 @@ pub fn note_listeners(server: &mut Server) {
 pub fn run(server: &mut Server, by: Option<Slot>) {
     let mut events = std::mem::take(&mut server.effects.events);
     for event in &events {
-        if event.is_change() {
+        if event.is_change {
             watch::touch(server, event.class, event.db, &event.key);
             tracking::invalidate(server, event, by);
         }

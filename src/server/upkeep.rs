@@ -32,8 +32,9 @@ fn visit(server: &mut Server, slot: Slot) {
     client_eviction::note(server, slot, 0);
     let client = server.clients.at(slot);
     let is_over_soft_limit = client.soft_limit_since_s.is_some();
+    let may_be_silent = client.parked.is_some() || client.is_subscribed() || client.is_monitor();
     let has_timed_out =
-        timeout_s != 0 && now_ms - client.active_ms > timeout_s * 1000 && !client.is_listening();
+        timeout_s != 0 && now_ms - client.active_ms > timeout_s * 1000 && !may_be_silent;
     if is_over_soft_limit {
         limits::check_output(server, slot);
     }

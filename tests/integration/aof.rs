@@ -436,6 +436,82 @@ fn turning_the_file_off_ends_a_rewrite_in_either_form() {
     }
 }
 
+/// What a transaction did before it turned the file off is in it, and in no other.
+#[test]
+fn a_transaction_that_turns_the_file_off_is_not_repeated() {
+    let server = start(&[]);
+    let mut client = server.connect();
+    let steps = [
+        "MULTI",
+        "INCR x",
+        "INCR x",
+        "CONFIG SET appendonly no",
+        "INCR x",
+        "EXEC",
+    ];
+    run_all(&mut client, &steps);
+    let server = again(server, &[]);
+    let mut client = server.connect();
+    assert_eq!(client.run("GET x").text(), "2");
+    let steps = [
+        "MULTI",
+        "INCR x",
+        "CONFIG SET appendonly no",
+        "INCR x",
+        "CONFIG SET appendonly yes",
+        "INCR x",
+        "EXEC",
+        "INCR x",
+    ];
+    run_all(&mut client, &steps);
+    wait_for(Duration::from_secs(10), "the file", || {
+        (server.info("aof_rewrite_in_progress") == "0").then_some(())
+    });
+    run_all(&mut client, &["INCR x"]);
+    let server = again(server, &[]);
+    assert_eq!(server.connect().run("GET x").text(), "7");
+}
+
+/// Who writes and says that it has nothing more to send waits for the answer.
+#[test]
+fn a_client_that_hangs_up_one_way_is_answered() {
+    let server = start(&["--appendfsync", "always"]);
+    for round in 1..=20 {
+        let mut client = server.connect();
+        client.send("SET key value\r\nINCR counter\r\n");
+        client.finish_sending();
+        assert_eq!(client.read(), Value::ok());
+        assert_eq!(client.read(), Value::Integer(round));
+        assert_eq!(client.read_to_close(), b"");
+    }
+}
+
+/// A rewrite that is to turn the file on and fails is tried again.
+#[test]
+fn the_file_is_turned_on_in_the_end() {
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    let mut client = server.connect();
+    let steps = ["SET a b", "CONFIG SET rdb-key-save-delay 300000", "BGSAVE"];
+    run_all(&mut client, &steps);
+    let obstacle = server
+        .folder()
+        .join("appendonlydir")
+        .join("temp-appendonly.aof.incr");
+    fs::create_dir_all(&obstacle).unwrap();
+    // It is put off to the end of the snapshot, and cannot begin then.
+    run_all(&mut client, &["CONFIG SET appendonly yes"]);
+    wait_for(Duration::from_secs(10), "a failure", || {
+        (server.info("aof_last_bgrewrite_status") == "err").then_some(())
+    });
+    fs::remove_dir(&obstacle).unwrap();
+    run_all(&mut client, &["CONFIG SET rdb-key-save-delay 0"]);
+    // After three failures it is left alone for a minute.
+    wait_for(Duration::from_secs(90), "the file", || {
+        let manifest = folder(&server).join("appendonly.aof.manifest");
+        manifest.exists().then_some(())
+    });
+}
+
 #[test]
 fn the_file_is_turned_on_and_off_while_the_server_runs() {
     let server = Server::start(&["--enable-debug-command", "yes"]);

@@ -273,6 +273,23 @@ fn unblocking_by_command() {
 }
 
 #[test]
+fn a_client_that_waits_is_not_idle() {
+    let server = Server::start(&["--timeout", "1"]);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    client.send("BLPOP key 0\r\n");
+    let until = Instant::now() + Duration::from_millis(3_500);
+    while Instant::now() < until {
+        other.run("PING");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    other.run("RPUSH key value");
+    check_served(&mut client, &["key", "value"]);
+    // Nor has it just been.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(client.run("PING"), Value::Simple("PONG".into()));
+}
+
+#[test]
 fn who_leaves_is_forgotten() {
     let server = Server::start(&[]);
     let mut other = server.connect();

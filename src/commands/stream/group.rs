@@ -128,8 +128,12 @@ pub(super) fn create(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     if !is_new {
         return Err("BUSYGROUP Consumer Group name already exists".into());
     }
-    cx.effects
-        .changed(Class::Stream, "xgroup-create", cx.db_index, key.bytes);
+    let (effects, db) = (&mut *cx.effects, cx.db_index);
+    if place.is_some() {
+        effects.noted(Class::Stream, "xgroup-create", db, key.bytes);
+    } else {
+        effects.changed(Class::Stream, "xgroup-create", db, key.bytes);
+    }
     cx.reply.ok();
     Ok(())
 }
@@ -149,7 +153,7 @@ pub(super) fn set_id(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         group.set_id(id, options.entries_read);
     })?;
     cx.effects
-        .changed(Class::Stream, "xgroup-setid", cx.db_index, key.bytes);
+        .noted(Class::Stream, "xgroup-setid", cx.db_index, key.bytes);
     cx.reply.ok();
     Ok(())
 }
@@ -161,7 +165,7 @@ pub(super) fn destroy(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         cx.edit::<Box<Stream>, _>(key, place, |stream, _| stream.groups.destroy(name))?;
     if was_there {
         cx.effects
-            .changed(Class::Stream, "xgroup-destroy", cx.db_index, key.bytes);
+            .noted(Class::Stream, "xgroup-destroy", cx.db_index, key.bytes);
         // Those who wait as its consumers wait no longer.
         cx.effects.became(cx.db_index, key.bytes);
     }
@@ -171,7 +175,7 @@ pub(super) fn destroy(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
 
 /// States that a consumer was created.
 pub(super) fn note_new_consumer(effects: &mut Effects, db: usize, key: &[u8]) {
-    effects.changed(Class::Stream, "xgroup-createconsumer", db, key);
+    effects.noted(Class::Stream, "xgroup-createconsumer", db, key);
 }
 
 pub(super) fn create_consumer(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
@@ -196,7 +200,7 @@ pub(super) fn delete_consumer(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
     })?;
     if pending.is_some() {
         cx.effects
-            .changed(Class::Stream, "xgroup-delconsumer", cx.db_index, key.bytes);
+            .noted(Class::Stream, "xgroup-delconsumer", cx.db_index, key.bytes);
     }
     cx.reply.int(pending.unwrap_or(0) as i64);
     Ok(())
@@ -302,7 +306,7 @@ pub(super) fn xsetid(cx: &mut DataCx<'_>, argv: Argv<'_>) -> Outcome {
         }
     })?;
     cx.effects
-        .changed(Class::Stream, "xsetid", cx.db_index, key.bytes);
+        .noted(Class::Stream, "xsetid", cx.db_index, key.bytes);
     cx.reply.ok();
     Ok(())
 }

@@ -25,7 +25,8 @@ impl EventLoop {
     /// requests run waits, and what came before the end of a connection has run when that is noticed.
     pub(super) fn receive(&mut self, slot: Slot, inbox: &mut [u8], used: usize) -> usize {
         let client = self.server.clients.at_mut(slot);
-        if client.closing.is_some() {
+        if client.closing.is_some() || client.is_in_script() {
+            // A script goes on, and what is read would only wait for its end.
             return used;
         }
         if client.is_held() {
@@ -190,7 +191,15 @@ impl EventLoop {
     fn note_read(&mut self, slot: Slot, result: io::Result<usize>, room: usize) -> Option<usize> {
         let read_closed = self.sockets.connections[slot].as_ref()?.read_closed;
         let end = match result {
-            Ok(0) => "Client closed connection".to_string(),
+            Ok(0) => {
+                let client = self.server.clients.at(slot);
+                if self.server.aof.holds(client.wrote_to) {
+                    // It may wait for the answers to what it wrote.
+                    self.close(slot, Closing::AfterReplies);
+                    return None;
+                }
+                "Client closed connection".to_string()
+            }
             Ok(n) => {
                 self.server.stats.reads += 1;
                 self.server.stats.bytes_in += n as u64;

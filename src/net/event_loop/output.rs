@@ -84,6 +84,7 @@ impl EventLoop {
         let Some(Some(connection)) = self.sockets.connections.get_mut(slot) else {
             return;
         };
+        let now_ms = self.server.now_ms();
         let client = self.server.clients.at_mut(slot);
         client.reply_peak = client
             .reply_peak
@@ -105,7 +106,7 @@ impl EventLoop {
                     sent = n;
                     self.server.stats.writes += 1;
                     self.server.stats.bytes_out += n as u64;
-                    client.bytes_out += n as u64;
+                    client.note_sent(n, now_ms);
                     if from + sent == to {
                         return;
                     }
@@ -134,6 +135,7 @@ impl EventLoop {
         let Some(Some(connection)) = self.sockets.connections.get_mut(slot) else {
             return;
         };
+        let now_ms = self.server.now_ms();
         let client = self.server.clients.at_mut(slot);
         if self.server.aof.holds(client.wrote_to) {
             return;
@@ -143,7 +145,7 @@ impl EventLoop {
                 Ok(n) => {
                     self.server.stats.writes += 1;
                     self.server.stats.bytes_out += n as u64;
-                    client.bytes_out += n as u64;
+                    client.note_sent(n, now_ms);
                     client.out.consume(n);
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => connection.writable = false,

@@ -125,12 +125,15 @@ impl Syncer {
     fn start(&mut self) {
         self.shared.changed.notify_all();
         if !self.is_running {
-            self.is_running = true;
             let shared = self.shared.clone();
-            std::thread::Builder::new()
+            let started = std::thread::Builder::new()
                 .name("cinnabar-fsync".into())
-                .spawn(move || run(&shared))
-                .expect("the system has room for a thread");
+                .spawn(move || run(&shared, true));
+            self.is_running = started.is_ok();
+            if !self.is_running {
+                // The system has no thread to give: what there is to do is done here.
+                run(&self.shared, false);
+            }
         }
     }
 }
@@ -147,11 +150,12 @@ fn lock(shared: &Shared) -> MutexGuard<'_, State> {
     locked.expect("no thread panics with this lock")
 }
 
-fn run(shared: &Shared) {
+/// Does what there is to do, and waits for more if it is to stay.
+fn run(shared: &Shared, stays: bool) {
     let mut state = lock(shared);
     loop {
         let Some(job) = state.queue.pop_front() else {
-            if state.is_over {
+            if state.is_over || !stays {
                 return;
             }
             let waited = shared.changed.wait(state);

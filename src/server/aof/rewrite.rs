@@ -83,6 +83,7 @@ pub fn ask(server: &mut Server, in_transaction: bool) -> Result<&'static str, Er
         Ok(()) => Ok("Background append only file rewriting started"),
         Err(reason) => {
             warn!("{reason}");
+            note_failure(server);
             Err(
                 "ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
                     .into(),
@@ -115,6 +116,7 @@ pub fn turn_on(server: &mut Server) -> Result<(), String> {
             "The server needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs \
              for more info about the error."
         );
+        note_failure(server);
         server.aof.state = State::Off;
     })
 }
@@ -192,7 +194,6 @@ fn is_limited(server: &mut Server) -> bool {
 /// Forks the child that writes the new base.
 fn begin(server: &mut Server) -> Result<(), String> {
     create_folder(&server.aof.names)?;
-    server.aof.rewrites.is_scheduled = false;
     match server.aof.state {
         State::On => open_increment(server)?,
         State::Beginning => open_temporary_increment(server)?,
@@ -208,6 +209,7 @@ fn begin(server: &mut Server) -> Result<(), String> {
     match forked {
         Ok(pid) => {
             info!("Background append only file rewriting started by pid {pid}");
+            server.aof.rewrites.is_scheduled = false;
             Ok(())
         }
         Err(e) => {
@@ -241,11 +243,8 @@ fn open_increment(server: &mut Server) -> Result<(), String> {
         let why = plain(&e);
         format!("Can't open the append-only file {name}: {why}")
     })?;
-    if let Err(reason) = save_manifest(&manifest, &names) {
-        // Nothing names it.
-        let _ = fs::remove_file(&path);
-        return Err(reason);
-    }
+    // If that fails the file stays: it is not known whether the manifest on the disk names it, and it is empty.
+    save_manifest(&manifest, &names)?;
     info!("Creating AOF incr file {name} on background rewrite");
     let aof = &mut server.aof;
     aof.manifest = manifest;
@@ -485,5 +484,5 @@ pub fn remove_history(server: &mut Server) {
         }
     }
     // Closing them frees their space, which may take long.
-    std::thread::spawn(move || drop(files));
+    server.keyspace.lazyfree.drop_later(Box::new(files));
 }
