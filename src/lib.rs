@@ -55,7 +55,7 @@
 //! What the events of a command lead to is carried out in one place ([`server::reactions`]): notifications are
 //! published ([`server::pubsub`]), watched keys are touched ([`server::watch`]), cached ones invalidated
 //! ([`server::tracking`]). What other clients are sent because of it finds its place among their replies
-//! (`Server::deliveries`). Inside MULTI the gate has a request queued; EXEC runs the queue through the same
+//! ([`server::deliveries`]). Inside MULTI the gate has a request queued; EXEC runs the queue through the same
 //! `exec::call` ([`server::multi`]). A script runs as its client: each of its commands is admitted by
 //! `gate::admit_in_script` and run by `exec::call`, its reply read from a buffer into values of Lua. A script that
 //! runs for too long has the event loop serve others between two of its instructions

@@ -15,6 +15,7 @@ pub mod config;
 pub mod crash;
 pub mod cron;
 pub mod cx;
+pub mod deliveries;
 pub mod exec;
 pub mod expire_cycle;
 pub mod functions;

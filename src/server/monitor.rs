@@ -2,6 +2,7 @@
 
 use crate::resp::request::Argv;
 use crate::server::client::Slot;
+use crate::server::deliveries;
 use crate::server::state::Server;
 use bytes::Bytes;
 use std::fmt::Write;
@@ -33,6 +34,7 @@ fn send(server: &mut Server, db: usize, from: &str, argv: Argv<'_>) {
     }
     line.push_str("\r\n");
     let line = Bytes::from(line);
+    deliveries::note(server, line.len(), server.monitors.len());
     let monitors = server.monitors.iter();
     server
         .deliveries

@@ -15,6 +15,7 @@ use crate::resp::request::Argv;
 use crate::server::client::{Client, Slot, unusual};
 use crate::server::command::{Command, Flags};
 use crate::server::cx::KeyHashes;
+use crate::server::deliveries;
 use crate::server::exec;
 use crate::server::registry::CommandId;
 use crate::server::state::Server;
@@ -193,6 +194,7 @@ fn run(server: &mut Server, slot: Slot, reply: &mut Reply, queue: &[Queued]) {
         let argv = argv.as_argv();
         exec::call(server, reply, slot, *id, argv, KeyHashes::default());
         exec::show(server, slot, *id, argv);
+        deliveries::relieve(server, slot);
         server.hold_time(&began);
     }
     server.stream.end_unit();

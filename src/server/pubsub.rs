@@ -15,6 +15,7 @@ mod topics;
 use crate::base::glob;
 use crate::resp::reply::Proto;
 use crate::server::client::{Clients, Slot, unusual};
+use crate::server::deliveries;
 use crate::server::reactions;
 use crate::server::state::Server;
 use anchors::Anchors;
@@ -246,6 +247,12 @@ fn note_listeners(server: &mut Server, had_listeners: bool) {
 /// channel in the order of their subscriptions, then to those of the patterns in the order of theirs.
 /// Returns the number of receivers.
 pub fn publish(server: &mut Server, channel: &[u8], message: &[u8]) -> usize {
+    let receivers = reach(server, channel, message);
+    deliveries::note(server, channel.len() + message.len(), receivers);
+    receivers
+}
+
+fn reach(server: &mut Server, channel: &[u8], message: &[u8]) -> usize {
     let (clients, deliveries) = (&server.clients, &mut server.deliveries);
     let pubsub = &mut server.pubsub;
     let mut receivers = 0;
@@ -270,7 +277,9 @@ pub fn publish_to_shard(server: &mut Server, channel: &[u8], message: &[u8]) -> 
         return 0;
     };
     let parts: [&[u8]; 3] = [b"smessage", channel, message];
-    fan_out(&server.clients, &mut server.deliveries, topic, &parts)
+    let receivers = fan_out(&server.clients, &mut server.deliveries, topic, &parts);
+    deliveries::note(server, channel.len() + message.len(), receivers);
+    receivers
 }
 
 /// Queues a message of these parts for the subscribers of a topic; returns how many there are.

@@ -20,6 +20,7 @@ use crate::resp::request::Argv;
 use crate::server::client::{Slot, unusual};
 use crate::server::command::{Command, DENYOOM, Flags, MAY_REPLICATE, STALE, WRITE};
 use crate::server::cx::KeyHashes;
+use crate::server::deliveries;
 use crate::server::exec;
 use crate::server::functions;
 use crate::server::gate;
@@ -304,6 +305,7 @@ pub fn call(server: &mut Server, reply: &mut Reply, slot: Slot, argv: Argv<'_>, 
     if server.unusual & gate::unusual::MONITORS != 0 {
         show(server, slot, id, argv);
     }
+    deliveries::relieve(server, slot);
     server.hold_time(began);
 }
 

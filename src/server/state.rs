@@ -139,6 +139,8 @@ pub struct Server {
     /// What clients are sent beside the replies to their own requests, in order; the event loop puts each
     /// behind what its client was answered before.
     pub deliveries: Vec<(Slot, Bytes)>,
+    /// Bytes of the messages among them, as [`deliveries::note`](crate::server::deliveries::note) was told.
+    pub delivery_bytes: usize,
     /// Connections to other servers that keys were moved to.
     pub peers: Peers,
     /// Clients whose wait is over, and that go on with what they sent meanwhile.
@@ -253,6 +255,7 @@ impl Server {
             tracking: AllTracking::default(),
             frame: Bytes::new(),
             deliveries: Vec::new(),
+            delivery_bytes: 0,
             peers: Peers::default(),
             resumed: Vec::new(),
             active_expire: true,

@@ -153,6 +153,54 @@ fn a_slow_subscriber_is_dropped_and_the_others_are_not() {
     assert_eq!(server.info_number("pubsub_clients"), 1);
 }
 
+/// What a script or a transaction publishes does not gather until its end.
+#[test]
+fn a_script_that_publishes_much_is_bounded_by_the_limits() {
+    const MESSAGES: usize = 300;
+    let server = Server::start(&["--client-output-buffer-limit", "pubsub 4mb 0 0"]);
+    let (mut own, mut slow) = (connect3(&server), connect3(&server));
+    run_all(&mut slow, "SUBSCRIBE c", 1);
+    let message = "m".repeat(1 << 20);
+    let script = format!("for i = 1, {MESSAGES} do redis.call('PUBLISH', 'c', ARGV[1]) end");
+    own.command(&["EVAL", &script, "0", &message]);
+    own.run("MULTI");
+    for _ in 0..20 {
+        own.command(&["PUBLISH", "c", &message]);
+    }
+    own.run("EXEC");
+    if is_ours() {
+        // The queue of the transaction, and what a socket takes.
+        let peak = server.info_number("used_memory_peak");
+        assert!(peak < 60 << 20, "{peak} bytes were in use");
+        assert!(server.info_number("client_output_buffer_limit_disconnections") > 0);
+    }
+}
+
+/// However much it is, everybody is told all of it in order, and who publishes hears of it behind the reply.
+#[test]
+fn what_a_transaction_publishes_has_its_place() {
+    const MESSAGES: usize = 40;
+    let server = Server::start(&[]);
+    let (mut own, mut other) = (connect3(&server), connect3(&server));
+    run_all(&mut own, "SUBSCRIBE c", 1);
+    run_all(&mut other, "SUBSCRIBE c", 1);
+    let padding = "m".repeat(100_000);
+    own.run("MULTI");
+    for i in 0..MESSAGES {
+        own.command(&["PUBLISH", "c", &format!("{i}:{padding}")]);
+    }
+    let expected = Value::Array(vec![Value::Integer(2); MESSAGES]);
+    assert_eq!(own.run("EXEC"), expected);
+    for client in [&mut own, &mut other] {
+        for i in 0..MESSAGES {
+            let message = texts(&client.read());
+            assert_eq!(message[..2], ["message", "c"]);
+            assert!(message[2].starts_with(&format!("{i}:")), "{i}");
+        }
+        assert_eq!(client.run("PING"), Value::Simple("PONG".into()));
+    }
+}
+
 #[test]
 fn many_subscribers_are_all_told_in_order() {
     let server = Server::start(&[]);

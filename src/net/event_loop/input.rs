@@ -1,6 +1,7 @@
 //! What comes in: the bytes of the ready sockets, and the requests that they are not all of yet.
 
 use super::EventLoop;
+use crate::server::blocked;
 use crate::server::client::{Closing, Slot};
 use crate::server::client_eviction;
 use crate::server::limits::{self, Overrun};
@@ -194,7 +195,8 @@ impl EventLoop {
             Ok(0) => {
                 let client = self.server.clients.at(slot);
                 if self.server.aof.holds(client.wrote_to) {
-                    // It may wait for the answers to what it wrote.
+                    // It may wait for the answers to what it wrote, and for nothing else.
+                    blocked::forget(&mut self.server, slot);
                     self.close(slot, Closing::AfterReplies);
                     return None;
                 }

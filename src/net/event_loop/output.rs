@@ -8,6 +8,7 @@ use crate::net::transport::Transport;
 use crate::server::aof;
 use crate::server::client::{Closing, Slot, unusual};
 use crate::server::client_eviction;
+use crate::server::deliveries;
 use crate::server::limits;
 use crate::server::out_queue::OutQueue;
 use std::io::{self, ErrorKind, IoSlice};
@@ -55,23 +56,13 @@ impl EventLoop {
             return;
         }
         let mut deliveries = std::mem::take(&mut self.server.deliveries);
+        self.server.delivery_bytes = 0;
         for (slot, bytes) in deliveries.drain(..) {
-            // A client that is about to be closed is sent nothing more.
-            if let Some(client) = self.server.clients.get_mut(slot)
-                && client.closing.is_none()
-            {
-                let was_empty = client.out.is_empty();
-                client.out.push(bytes);
-                let is_much = client.out.bytes() > DELIVER_MAX;
-                limits::check_output(&mut self.server, slot);
-                // A client with output is either attended to already, or when its socket has room.
-                if was_empty {
+            let had_more = deliveries::queue(&mut self.server, slot, bytes);
+            if had_more && self.server.clients.at(slot).out.bytes() > DELIVER_MAX {
+                self.flush(slot);
+                if self.is_closing(slot) {
                     self.server.attend(slot);
-                } else if is_much {
-                    self.flush(slot);
-                    if self.is_closing(slot) {
-                        self.server.attend(slot);
-                    }
                 }
                 client_eviction::note(&mut self.server, slot, 0);
             }
