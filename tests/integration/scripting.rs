@@ -138,6 +138,31 @@ fn what_comes_while_a_large_script_is_busy_has_its_place() {
     }
 }
 
+/// Who hangs up has what it sent run nevertheless.
+#[test]
+fn requests_behind_a_busy_script_run_though_their_client_has_left() {
+    let server = Server::start(&["--busy-reply-threshold", "20"]);
+    let mut other = server.connect();
+    for round in 1..=3 {
+        let mut client = server.connect();
+        let increments = frame(&["INCR", "counter"]).repeat(3);
+        client.send([frame(&["EVAL", "while true do end", "0"]), increments].concat());
+        wait_for(Duration::from_secs(20), "the server to be busy", || {
+            (other.run("PING").text() == BUSY).then_some(())
+        });
+        client.finish_sending();
+        drop(client);
+        for _ in 0..5 {
+            sleep(Duration::from_millis(10));
+            assert_eq!(other.run("PING").text(), BUSY);
+        }
+        assert_eq!(other.run("SCRIPT KILL").text(), "OK");
+        wait_for(Duration::from_secs(5), "the increments", || {
+            (other.run("GET counter").text() == (3 * round).to_string()).then_some(())
+        });
+    }
+}
+
 #[test]
 fn two_clients_that_send_scripts_at_once() {
     let server = Server::start(&["--busy-reply-threshold", "50"]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::dialogue::{Dialogue, play, render};
 use crate::harness::{Server, wait_for};
+use crate::resp::Value;
 
 /// Starts connections 1 and 2 in RESP3.
 fn resp3(server: &Server) -> Dialogue<'_> {
@@ -13,6 +14,38 @@ fn resp3(server: &Server) -> Dialogue<'_> {
         dialogue.client(name).run("HELLO 3");
     }
     dialogue
+}
+
+/// What is kept beside a stream is read by nobody who watches it.
+#[test]
+fn the_groups_of_a_stream_are_no_change_of_it() {
+    let server = Server::start(&[]);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    client.run("HELLO 3");
+    other.run("XADD s 1-1 f v");
+    client.run("CLIENT TRACKING ON NOLOOP");
+    client.run("XLEN s");
+    client.run("WATCH s");
+    other.run("XGROUP CREATE s g 0");
+    other.run("XREADGROUP GROUP g one STREAMS s >");
+    other.run("XGROUP CREATECONSUMER s g two");
+    other.run("XGROUP SETID s g 0");
+    client.run("XREADGROUP GROUP g three STREAMS s >");
+    client.run("MULTI");
+    client.run("PING");
+    let expected = Value::Array(vec![Value::Simple("PONG".into())]);
+    assert_eq!(client.run("EXEC"), expected);
+    // An entry is one, and is told.
+    other.run("XADD s 2-1 f v");
+    let told = client.read();
+    let name = Value::Array(vec![Value::bulk("s")]);
+    assert_eq!(told, Value::Push(vec![Value::bulk("invalidate"), name]));
+    client.run("WATCH s");
+    other.run("XGROUP CREATE new g $ MKSTREAM");
+    other.run("XADD s 3-1 f v");
+    client.run("MULTI");
+    client.run("PING");
+    assert_eq!(client.run("EXEC"), Value::Null);
 }
 
 #[test]
