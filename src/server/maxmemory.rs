@@ -14,8 +14,6 @@ use crate::server::gate;
 use crate::server::propagate;
 use crate::server::reactions;
 use crate::server::state::Server;
-use std::thread;
-use std::time::Duration;
 
 /// Keys given up between two looks at the clock.
 const KEYS_A_LOOK: usize = 16;
@@ -95,7 +93,7 @@ impl Server {
                 }
                 match self.evict_one() {
                     Some(freed) => missing -= freed,
-                    None if self.await_freeing(began_us, budget_us) => return Progress::Enough,
+                    None if self.excess() == 0 => return Progress::Enough,
                     None => return Progress::Exhausted,
                 }
                 if missing <= 0 || self.excess() == 0 {
@@ -106,23 +104,6 @@ impl Server {
                 return Progress::Unfinished;
             }
         }
-    }
-
-    /// Waits for the thread that frees, while it has something and the time is not over; says whether there is room
-    /// then.
-    #[cold]
-    fn await_freeing(&mut self, began_us: u64, budget_us: u64) -> bool {
-        let nap = Duration::from_micros(budget_us.clamp(1, 1000));
-        let waited_since_us = clock::mono_us();
-        while self.keyspace.lazyfree.is_busy() && clock::mono_us() - began_us < budget_us {
-            if self.excess() == 0 {
-                break;
-            }
-            thread::sleep(nap);
-        }
-        let waited_us = clock::mono_us() - waited_since_us;
-        self.note_latency("eviction-lazyfree", waited_us);
-        self.excess() == 0
     }
 
     /// Gives one key up; says how many bytes that freed, or that there was none.
